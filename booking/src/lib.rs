@@ -1,0 +1,1 @@
+//! Events, showtimes and seats: the service that sells.

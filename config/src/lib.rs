@@ -1,0 +1,5 @@
+//! Typed, validated configuration of Tidegate.
+
+mod model;
+
+pub use model::*;

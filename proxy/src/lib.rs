@@ -1,0 +1,1 @@
+//! The edge: routing, the gate, the line socket, the waiting page, visits and the admin API.

@@ -1,0 +1,1 @@
+//! The line: its pure core, its tokens and the stores that run it.

@@ -1,0 +1,1 @@
+//! Finding an event: a tantivy index fed from the booking service.
