@@ -1,1 +1,13 @@
-//! The line: its pure core, its tokens and the stores that run it.
+//! The line: its pure core, the tokens fans carry, and the stores that run it.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`line`] | the rules, as a state machine without clock, I/O or async |
+//! | [`wait`] | how long the wait is likely to be, from the measured speed of the line |
+//! | [`tokens`] | what is signed and handed to fans and origins, and the keys for it |
+//! | [`store`] | where a line lives: one process's memory with a journal |
+
+pub mod line;
+pub mod store;
+pub mod tokens;
+pub mod wait;

@@ -1,0 +1,168 @@
+//! The identities of the line: rounds, epochs, places, turns, visits and visitors.
+//!
+//! All of them are plain ordered values. What may be done with them is decided elsewhere.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A room's life from opening to close. Tokens of another round are arrivals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Round(pub u64);
+
+/// A life of the line store. Places of an earlier epoch go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Epoch(pub u64);
+
+impl Epoch {
+    /// Bits of an id that tell apart two edges beginning an epoch in the same second.
+    const NONCE_BITS: u32 = 20;
+
+    /// The id of an epoch begun at `now_ms` (Unix time) by whoever drew `nonce`: above every epoch known anywhere.
+    pub fn begin(now_ms: u64, nonce: u32, highest_known: Option<Epoch>) -> Self {
+        let nonce = u64::from(nonce) & ((1 << Self::NONCE_BITS) - 1);
+        let timed = ((now_ms / 1_000) << Self::NONCE_BITS) | nonce;
+        Self(timed.max(highest_known.map_or(0, |e| e.0 + 1)))
+    }
+
+    /// The first turn given in this epoch: above every turn of an earlier one, and exact in a JSON number.
+    ///
+    /// An epoch would have to grant four million visits a second for the ranges of two epochs to meet.
+    pub fn first_turn(self) -> Turn {
+        Turn((self.0 >> Self::NONCE_BITS) << 22)
+    }
+}
+
+/// A fan's standing in the line: ordered by epoch, then by number; given once, never changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// The life of the store that gave it.
+    pub epoch: Epoch,
+    /// Counted from 1 within the epoch.
+    pub number: u64,
+}
+
+impl Place {
+    /// Before every place there can be.
+    pub const START: Place = Place {
+        epoch: Epoch(0),
+        number: 0,
+    };
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.epoch.0, self.number)
+    }
+}
+
+/// The ordinal of a grant in its room. Each grant of a place has a higher one than the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Turn(pub u64);
+
+/// One stay on the site: a place and the turn it was granted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct VisitId {
+    /// Whose place it is.
+    pub place: Place,
+    /// Which grant of it.
+    pub turn: Turn,
+}
+
+/// `epoch.number.turn`, as it stands in tokens, paths and logs.
+impl fmt::Display for VisitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.place.epoch.0, self.place.number, self.turn.0)
+    }
+}
+
+/// A text that is not a visit id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a visit id reads epoch.number.turn, three whole numbers, as the room's figures list it")]
+pub struct BadVisitId;
+
+impl FromStr for VisitId {
+    type Err = BadVisitId;
+
+    fn from_str(text: &str) -> Result<Self, BadVisitId> {
+        let mut parts = text
+            .split('.')
+            .map(|part| part.parse::<u64>().map_err(|_| BadVisitId));
+        let mut next = || parts.next().unwrap_or(Err(BadVisitId));
+        let (epoch, number, turn) = (next()?, next()?, next()?);
+        if parts.next().is_some() {
+            return Err(BadVisitId);
+        }
+        Ok(VisitId {
+            place: Place {
+                epoch: Epoch(epoch),
+                number,
+            },
+            turn: Turn(turn),
+        })
+    }
+}
+
+/// One browser or app: 128 random bits, told apart by its signed cookie or token.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Visitor(pub u128);
+
+impl fmt::Display for Visitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// A visitor is never printed whole in a log.
+impl fmt::Debug for Visitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Visitor({:08x}..)", self.0 >> 96)
+    }
+}
+
+impl Serialize for Visitor {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Visitor {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        if text.len() != 32 {
+            return Err(serde::de::Error::custom("a visitor has 32 hexadecimal digits"));
+        }
+        u128::from_str_radix(&text, 16)
+            .map(Visitor)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_is_above_all_known_ones_even_when_the_clock_went_back() {
+        let first = Epoch::begin(1_700_000_000_000, 7, None);
+        let second = Epoch::begin(1_600_000_000_000, 7, Some(first));
+        assert!(second > first);
+        assert!(Epoch::begin(1_700_000_001_000, 0, Some(first)).first_turn() > first.first_turn());
+    }
+
+    #[test]
+    fn a_visit_id_survives_text_and_anything_else_is_refused() {
+        let visit = VisitId {
+            place: Place {
+                epoch: Epoch(3),
+                number: 9,
+            },
+            turn: Turn(27),
+        };
+        assert_eq!(visit.to_string().parse(), Ok(visit));
+        for bad in ["", "1.2", "1.2.3.4", "a.b.c", "1.2.-3"] {
+            assert_eq!(bad.parse::<VisitId>(), Err(BadVisitId), "{bad}");
+        }
+    }
+}

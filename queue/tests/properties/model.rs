@@ -1,0 +1,365 @@
+//! The naive model: plain sets and loops over everyone, slow and obvious.
+//!
+//! It does not decide whom to call (that is a policy, checked for order only); it takes `called_upto` and `floor` as
+//! the line reports them and predicts everything else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidegate_queue::line::{Epoch, Place, Reply, Request, Settings, Stage, Status, VisitId, Visitor};
+
+/// What the model knows of a live visit.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelVisit {
+    pub id: VisitId,
+    pub stage: Stage,
+    pub visitor: Option<Visitor>,
+    pub expires_at_ms: u64,
+    pub hard_end_ms: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    pub present: BTreeSet<Place>,
+    pub ready: BTreeSet<Place>,
+    pub used: BTreeSet<Place>,
+    pub visits: BTreeMap<Place, ModelVisit>,
+    pub numbers: BTreeSet<Place>,
+    pub called_upto: Option<Place>,
+    pub reserve: u32,
+    /// (room time, admissions) for the rate, and what was refunded when.
+    pub admissions: Vec<(u64, i64)>,
+    pub refunds: Vec<u64>,
+    /// Room time and rate of each tick, for the rate.
+    pub rates: Vec<(u64, u32)>,
+    pub now_ms: u64,
+}
+
+/// A fan who came straight through, or entered, must come back within this.
+const COME_BACK_MS: u64 = 15_000;
+/// A grant must be taken within this.
+const UNTAKEN_MS: u64 = 5_000;
+
+impl Model {
+    /// Predicts what `request` does, and compares it with what the line said.
+    pub fn tick(&mut self, request: &Request, reply: &Reply, settings: &Settings, called_before: Place) {
+        let now = reply.now_ms;
+        assert!(
+            now >= self.now_ms,
+            "room time went back from {} to {now}",
+            self.now_ms
+        );
+        self.now_ms = now;
+        self.rates.push((now, settings.admit_per_min));
+        let occupied_before = self.visits.len() as u32 + self.reserve;
+        let reserve_before = self.reserve;
+
+        self.expire(now);
+        for id in &request.end {
+            if self.visits.get(&id.place).is_some_and(|v| v.id == *id) {
+                self.visits.remove(&id.place);
+            }
+        }
+        for (renew, renewed) in request.renew.iter().zip(&reply.renewed) {
+            let id = renew.visit;
+            let live = self.visits.get(&id.place).is_some_and(|v| v.id == id);
+            if !live && renewed.expires_at_ms.is_some() {
+                assert!(reserve_before > 0, "a visit that is over was renewed: {id}");
+                assert!(
+                    !self.used.contains(&id.place),
+                    "a place whose visit is over was adopted again: {id}"
+                );
+                self.used.insert(id.place);
+                self.clear(id.place);
+                let (stage, hard_end_ms) = (Stage::Live, renew.hard_end_ms);
+                let visit = ModelVisit {
+                    id,
+                    stage,
+                    visitor: None,
+                    expires_at_ms: 0,
+                    hard_end_ms,
+                };
+                self.visits.insert(id.place, visit);
+            } else {
+                assert_eq!(live, renewed.expires_at_ms.is_some(), "renewal of {id}");
+            }
+            if let Some(visit) = self.visits.get_mut(&id.place).filter(|v| v.id == id) {
+                visit.stage = Stage::Live;
+                visit.expires_at_ms = (now + settings.visit_ttl_ms).min(visit.hard_end_ms);
+                assert_eq!(renewed.expires_at_ms, Some(visit.expires_at_ms), "expiry of {id}");
+            }
+        }
+        for id in &request.take {
+            if let Some(visit) = self
+                .visits
+                .get_mut(&id.place)
+                .filter(|v| v.id == *id && v.stage == Stage::Granted)
+            {
+                visit.stage = Stage::Taken;
+                visit.expires_at_ms = (now + settings.enter_within_ms).min(visit.hard_end_ms);
+            }
+        }
+        for ((id, visitor), entered) in request.enter.iter().zip(&reply.entered) {
+            self.enter(*id, *visitor, *entered, now);
+        }
+        for place in &request.leave {
+            let stage = self.visits.get(place).map(|v| v.stage);
+            if stage.is_none_or(|s| s < Stage::Entered) {
+                if self.visits.remove(place).is_some() {
+                    self.refunds.push(now);
+                }
+                self.clear(*place);
+                self.used.insert(*place);
+            }
+        }
+        request.absent.iter().for_each(|place| self.clear(*place));
+        for place in request.back.iter().chain(&request.here) {
+            let waits = !self.visits.contains_key(place) && !self.used.contains(place);
+            if waits {
+                self.present.insert(*place);
+                if request.here.contains(place) && *place <= called_before {
+                    self.ready.insert(*place);
+                }
+            }
+        }
+        self.admit(reply, settings, occupied_before);
+        self.give(reply, settings);
+        self.compare(reply, settings, occupied_before);
+        self.called_upto = Some(reply.front.called_upto);
+        self.reserve = reply.figures.reserve;
+        self.check_rate(now);
+    }
+
+    /// The store has forgotten who is there, and an edge will tell it again.
+    pub fn lost_presence(&mut self) {
+        self.present.clear();
+        self.ready.clear();
+    }
+
+    fn clear(&mut self, place: Place) {
+        self.present.remove(&place);
+        self.ready.remove(&place);
+    }
+
+    fn expire(&mut self, now: u64) {
+        let over: Vec<Place> = self
+            .visits
+            .iter()
+            .filter(|(_, v)| v.expires_at_ms <= now)
+            .map(|(p, _)| *p)
+            .collect();
+        for place in over {
+            let Some(visit) = self.visits.remove(&place) else {
+                continue;
+            };
+            if visit.stage < Stage::Entered {
+                self.used.remove(&place);
+                self.refunds.push(now);
+            }
+        }
+    }
+
+    fn enter(&mut self, id: VisitId, visitor: Visitor, entered: tidegate_queue::line::Entered, now: u64) {
+        use tidegate_queue::line::Entered;
+        let Some(visit) = self.visits.get_mut(&id.place).filter(|v| v.id == id) else {
+            assert_eq!(entered, Entered::Over, "exchange of {id}, which is over");
+            return;
+        };
+        if visit.visitor.is_some_and(|owner| owner != visitor) {
+            assert_eq!(entered, Entered::NotTheirs, "exchange of somebody else's {id}");
+            return;
+        }
+        visit.visitor = Some(visitor);
+        if visit.stage < Stage::Entered {
+            visit.stage = Stage::Entered;
+            visit.expires_at_ms = visit.expires_at_ms.max(now + COME_BACK_MS).min(visit.hard_end_ms);
+        }
+        let (expires_at_ms, hard_end_ms) = (visit.expires_at_ms, visit.hard_end_ms);
+        assert_eq!(
+            entered,
+            Entered::Yes {
+                expires_at_ms,
+                hard_end_ms
+            },
+            "exchange of {id}"
+        );
+    }
+
+    /// Every new grant must be the lowest of those who answered, and there must have been a slot for it.
+    fn admit(&mut self, reply: &Reply, settings: &Settings, occupied_before: u32) {
+        for grant in &reply.grants.0 {
+            let place = grant.visit.place;
+            if let Some(visit) = self.visits.get(&place) {
+                assert_eq!(visit.id, grant.visit, "two live visits of {place}");
+                continue;
+            }
+            if !self.ready.contains(&place) {
+                // Told again of a grant that has since ended; the log is a history.
+                assert!(
+                    self.used.contains(&place) || self.numbers.contains(&place),
+                    "grant for unknown {place}"
+                );
+                continue;
+            }
+            assert_eq!(
+                self.ready.first(),
+                Some(&place),
+                "{place} was admitted before a lower place that answered"
+            );
+            assert!(!self.used.contains(&place), "{place} was admitted twice");
+            assert_eq!(
+                reply.status_allows_grants(),
+                true,
+                "admitted while {:?}",
+                reply.status
+            );
+            self.clear(place);
+            self.used.insert(place);
+            let now = reply.now_ms;
+            let hard_end_ms = now + settings.visit_max_ms;
+            assert_eq!(grant.hard_end_ms, hard_end_ms);
+            let expires_at_ms = (now + UNTAKEN_MS).min(hard_end_ms);
+            let (id, stage) = (grant.visit, Stage::Granted);
+            self.visits.insert(
+                place,
+                ModelVisit {
+                    id,
+                    stage,
+                    visitor: None,
+                    expires_at_ms,
+                    hard_end_ms,
+                },
+            );
+            self.admissions.push((now, 1));
+            let _ = occupied_before;
+        }
+    }
+
+    fn give(&mut self, reply: &Reply, settings: &Settings) {
+        let Some(given) = reply.given else { return };
+        let now = reply.now_ms;
+        if given.straight > 0 {
+            let uncalled = self.present.iter().find(|p| {
+                **p > self
+                    .called_upto
+                    .unwrap_or(Place::START)
+                    .max(reply.front.called_upto)
+            });
+            assert_eq!(uncalled, None, "someone went straight through past a fan in line");
+            assert!(
+                self.ready.is_empty(),
+                "someone went straight through past a fan who answered"
+            );
+        }
+        for offset in 0..u64::from(given.count) {
+            let place = Place {
+                number: given.first.number + offset,
+                ..given.first
+            };
+            assert!(self.numbers.insert(place), "{place} was given twice");
+            if offset < u64::from(given.straight) {
+                let id = VisitId {
+                    place,
+                    turn: tidegate_queue::line::Turn(given.turn.0 + offset),
+                };
+                let hard_end_ms = now + settings.visit_max_ms;
+                let expires_at_ms = (now + COME_BACK_MS).min(hard_end_ms);
+                assert_eq!(
+                    (given.expires_at_ms, given.hard_end_ms),
+                    (expires_at_ms, hard_end_ms)
+                );
+                let stage = Stage::Entered;
+                self.visits.insert(
+                    place,
+                    ModelVisit {
+                        id,
+                        stage,
+                        visitor: None,
+                        expires_at_ms,
+                        hard_end_ms,
+                    },
+                );
+                self.used.insert(place);
+                self.admissions.push((now, 1));
+            } else {
+                self.present.insert(place);
+            }
+        }
+    }
+
+    fn compare(&self, reply: &Reply, settings: &Settings, occupied_before: u32) {
+        let figures = reply.figures;
+        assert_eq!(figures.waiting, self.present.len() as u64, "waiting");
+        assert_eq!(figures.ready, self.ready.len() as u64, "ready");
+        assert_eq!(figures.active as usize, self.visits.len(), "active");
+        let occupied = figures.active + figures.reserve;
+        assert!(
+            occupied <= settings.active_max || occupied <= occupied_before,
+            "over the limit: {} live and {} reserved of {}, {occupied_before} before",
+            figures.active,
+            figures.reserve,
+            settings.active_max,
+        );
+        if let Some(before) = self.called_upto {
+            assert!(reply.front.called_upto >= before, "calls went back");
+        }
+        assert!(
+            reply.front.floor <= reply.front.called_upto,
+            "passed over fans who were never called"
+        );
+    }
+
+    /// How many stand before `place`, counted one by one.
+    pub fn ahead(&self, place: Place, floor: Place) -> u64 {
+        self.present
+            .iter()
+            .filter(|p| **p < place && (**p > floor || self.ready.contains(p)))
+            .count() as u64
+    }
+
+    /// In no window may there be more admissions than the rate of the time allowed, and a second's burst.
+    fn check_rate(&self, now: u64) {
+        let fresh = self.admissions.iter().filter(|(at, _)| *at == now).count();
+        if fresh == 0 {
+            return;
+        }
+        for window_ms in [0, 500, 1_000, 3_000, 10_000, 60_000, u64::MAX] {
+            let from = now.saturating_sub(window_ms);
+            let admitted = self.admissions.iter().filter(|(at, _)| *at >= from).count() as u64;
+            let refunded = self.refunds.iter().filter(|at| **at >= from).count() as u64;
+            let (mut accrued, mut highest) = (0, 0);
+            let first = self.rates.partition_point(|(at, _)| *at < from).saturating_sub(1);
+            for pair in self.rates[first..].windows(2) {
+                let ((before, old), (after, new)) = (pair[0], pair[1]);
+                accrued += (after - before) * u64::from(old.max(new));
+                highest = highest.max(old).max(new);
+            }
+            highest = highest.max(self.rates.last().map_or(0, |(_, rate)| *rate));
+            let burst = 60_000u64.max(1_000 * u64::from(highest));
+            let allowed = (accrued + burst) / 60_000 + refunded;
+            assert!(
+                admitted <= allowed,
+                "{admitted} admissions in {window_ms} ms, {allowed} allowed"
+            );
+        }
+    }
+
+    /// The highest number known of an epoch.
+    pub fn highest(&self, epoch: Epoch) -> u64 {
+        self.numbers
+            .iter()
+            .filter(|p| p.epoch == epoch)
+            .map(|p| p.number)
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+trait Allows {
+    fn status_allows_grants(&self) -> bool;
+}
+
+impl Allows for Reply {
+    fn status_allows_grants(&self) -> bool {
+        matches!(self.status, Status::Open | Status::Draining)
+    }
+}
