@@ -114,8 +114,14 @@ impl FromStr for RoomId {
     fn from_str(text: &str) -> Result<Self, BadRoomId> {
         let fits = (1..=Self::LEN_MAX).contains(&text.len())
             && !text.starts_with('-')
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if fits { Ok(Self(text.to_owned())) } else { Err(BadRoomId) }
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadRoomId)
+        }
     }
 }
 
