@@ -1,0 +1,126 @@
+//! The embedded store: the line behind one lock, journaled so that a restart goes on where it was.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::journal::{Journal, JournalError};
+use super::{LineStore, Round, StoreError};
+use crate::line::{Change, Line, Record, Reply, Request, Settings, Visit, VisitId};
+
+/// Where the store's time comes from.
+pub trait Moment: Send + Sync {
+    /// Unix time in milliseconds.
+    fn now_ms(&self) -> u64;
+}
+
+/// The wall clock as it was at the start, carried on by the monotonic clock: setting the clock changes nothing.
+pub struct SystemMoment {
+    started_ms: u64,
+    started: Instant,
+}
+
+impl Default for SystemMoment {
+    fn default() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { started_ms: since.as_millis() as u64, started: Instant::now() }
+    }
+}
+
+impl Moment for SystemMoment {
+    fn now_ms(&self) -> u64 {
+        self.started_ms + self.started.elapsed().as_millis() as u64
+    }
+}
+
+struct Inner {
+    line: Line,
+    journal: Option<Journal>,
+}
+
+/// One room's line in this process.
+pub struct MemoryStore {
+    inner: Mutex<Inner>,
+    moment: Arc<dyn Moment>,
+}
+
+impl MemoryStore {
+    /// A line that nothing outlives: for tests and benchmarks.
+    pub fn volatile(settings: Settings, nonce: u32, moment: Arc<dyn Moment>) -> Self {
+        let mut line = Line::new(settings, moment.now_ms(), nonce);
+        line.take_records();
+        Self { inner: Mutex::new(Inner { line, journal: None }), moment }
+    }
+
+    /// The line journaled in `path`: made there when there is none, otherwise gone on with in a new epoch.
+    ///
+    /// After a crash of the whole machine the last second of the journal may be missing. As many slots as could have
+    /// been given in it are then held back until the visits that were not seen are over.
+    pub fn open(
+        path: &Path,
+        settings: Settings,
+        nonce: u32,
+        moment: Arc<dyn Moment>,
+    ) -> Result<Self, JournalError> {
+        let (mut journal, found) = Journal::open(path)?;
+        let per_s = settings.admit_per_min.div_ceil(60);
+        // A second unsynced, and the burst of another.
+        let lost_max = if found.may_have_lost { per_s.saturating_mul(2).max(2) } else { 0 };
+        let mut line = Line::restore(settings, &found.saved, moment.now_ms(), nonce, lost_max);
+        journal.rewrite(&found.saved, &line.take_records())?;
+        Ok(Self { inner: Mutex::new(Inner { line, journal: Some(journal) }), moment })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic inside a tick is a bug of the line; what it had done stays consistent step by step.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The exchange itself, for callers without a runtime.
+    pub fn tick_now(&self, request: &Request) -> Result<Arc<Reply>, StoreError> {
+        let mut inner = self.lock();
+        let reply = inner.line.tick(self.moment.now_ms(), request)?;
+        inner.write_down()?;
+        Ok(reply)
+    }
+}
+
+impl Inner {
+    /// Nothing leaves before it is written down.
+    fn write_down(&mut self) -> Result<(), JournalError> {
+        let records: Vec<Record> = self.line.take_records();
+        match &mut self.journal {
+            Some(journal) if !records.is_empty() => journal.append(&records),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl LineStore for MemoryStore {
+    async fn tick(&self, request: &Request) -> Result<Arc<Reply>, StoreError> {
+        self.tick_now(request)
+    }
+
+    async fn configure(&self, change: Change) -> Result<Arc<Settings>, StoreError> {
+        let mut inner = self.lock();
+        let settings = inner.line.configure(&change);
+        inner.write_down()?;
+        Ok(settings)
+    }
+
+    async fn turn(&self, round: Round) -> Result<(), StoreError> {
+        let mut inner = self.lock();
+        match round {
+            Round::Close => inner.line.close(self.moment.now_ms()),
+            Round::Open => inner.line.open(),
+        }
+        Ok(inner.write_down()?)
+    }
+
+    async fn visits(&self, most: usize) -> Result<Vec<(VisitId, Visit)>, StoreError> {
+        let inner = self.lock();
+        let visit = |(place, visit): (_, &Visit)| (VisitId { place, turn: visit.turn }, *visit);
+        Ok(inner.line.visits().take(most).map(visit).collect())
+    }
+}
