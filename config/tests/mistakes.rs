@@ -184,6 +184,35 @@ fn files_are_looked_up_from_the_folder_of_the_configuration() {
     );
 }
 
+#[test]
+fn a_route_under_the_reserved_prefix_never_matches() {
+    let text = "[edge]\nprefix = '/line/'\n[[upstream]]\nname = 'a'\nservers = ['127.0.0.1:1']\n\
+                [[route]]\npath = '/line/**'\nupstream = 'a'\nfree = true\n\
+                [[route]]\npath = '/_tidegate/x'\nupstream = 'a'\nfree = true\n";
+    let found = problems(text);
+    assert!(found.list.len() == 1 && found.list[0].line == Some(7), "{found}");
+    assert!(
+        found.list[0]
+            .message
+            .contains("nothing under \"/line/\" is forwarded"),
+        "{found}"
+    );
+}
+
+#[test]
+fn port_0_and_tls_leave_no_url_to_guess() {
+    let route = "[[upstream]]\nname = 'a'\nservers = ['127.0.0.1:1']\n[[route]]\npath = '/**'\nupstream = 'a'\nfree = true\n";
+    let found = problems(&format!("[edge]\nlisten = ['127.0.0.1:0']\n{route}[booking]\n"));
+    assert!(
+        found.list.len() == 1 && found.to_string().contains("port 0"),
+        "{found}"
+    );
+    let found = problems(&format!(
+        "[edge]\n[edge.tls]\ncert = 'none'\nkey = 'none'\n{route}[booking]\n"
+    ));
+    assert!(found.to_string().contains("where the edge speaks TLS"), "{found}");
+}
+
 /// The reference names every key there is, and none that is not: each key it has a row for is known to the reader, and
 /// each key the reader knows (as listed when an unknown one is met) has a row.
 #[test]

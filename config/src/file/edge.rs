@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::section::{Section, Spot};
+use super::section::Section;
+use super::spot::Spot;
 use super::values::{address, duration, network, parsed, whole};
 use super::{files, words};
 use crate::problems::Wrong;

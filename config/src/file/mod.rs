@@ -12,6 +12,7 @@ pub(crate) mod room;
 pub(crate) mod route;
 mod section;
 pub(crate) mod services;
+mod spot;
 mod values;
 pub(crate) mod words;
 
@@ -26,8 +27,8 @@ pub(crate) use self::report::Report;
 use self::room::RoomInFile;
 use self::route::RouteInFile;
 use self::section::Section;
-pub(crate) use self::section::Spot;
 use self::services::{BookingInFile, SearchInFile};
+pub(crate) use self::spot::Spot;
 pub(crate) use self::values::address;
 use crate::check::Addresses;
 use crate::problems::{Problems, Wrong};

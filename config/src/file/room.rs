@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::section::{Section, Spot, State};
+use super::section::Section;
+use super::spot::{Spot, State};
 use super::values::{duration, flag, one_of, parsed, prose, shown, whole};
 use super::{files, values, words};
 use crate::problems::{Wrong, quoted};

@@ -2,7 +2,8 @@
 
 use toml::de::DeValue;
 
-use super::section::{Section, Spot};
+use super::section::Section;
+use super::spot::Spot;
 use super::values::{flag, parsed, text};
 use super::{pattern, words};
 use crate::problems::Wrong;

@@ -3,41 +3,9 @@
 use toml::de::{DeTable, DeValue};
 
 use super::report::Report;
+use super::spot::{Spot, State};
+use super::values::kind;
 use crate::problems::{Wrong, did_you_mean, quoted};
-
-/// A value and where it stood.
-#[derive(Clone, Debug)]
-pub(crate) struct Spot<T> {
-    pub(crate) value: T,
-    /// The line of the value, or of the section where the value was left out.
-    pub(crate) line: usize,
-    /// The key with its path.
-    pub(crate) key: String,
-    pub(crate) state: State,
-}
-
-/// How a value came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// It stands in the file.
-    Written,
-    /// It was left out, and this is the default.
-    LeftOut,
-    /// What stood there was reported already; the value only stands in, so that reading can go on.
-    Bad,
-}
-
-impl<T> Spot<T> {
-    /// Whether the value means something, so that it may be compared with others.
-    pub(crate) fn is_sound(&self) -> bool {
-        self.state != State::Bad
-    }
-
-    /// Whether the value stands in the file and means something.
-    pub(crate) fn is_written(&self) -> bool {
-        self.state == State::Written
-    }
-}
 
 /// A table being read.
 pub(crate) struct Section<'t> {
@@ -367,18 +335,5 @@ fn header(section: &str) -> String {
     match section {
         "upstream" | "room" | "route" => format!("[[{section}]]"),
         single => format!("[{single}]"),
-    }
-}
-
-/// What a value is, in words that need no knowledge of TOML.
-pub(crate) fn kind(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "text",
-        DeValue::Integer(_) => "a number",
-        DeValue::Float(_) => "a number with a point",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a section",
     }
 }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::edge::EdgeInFile;
-use super::section::{Section, Spot};
+use super::section::Section;
+use super::spot::Spot;
 use super::values::{address, duration, flag, parsed, whole};
 use super::words;
 use crate::overrides::{jwks_url, url_of};

@@ -8,7 +8,6 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::de::DeValue;
 
-use super::section::kind;
 use crate::problems::{Wrong, did_you_mean, quoted};
 
 /// Text as it stands.
@@ -139,7 +138,10 @@ pub(crate) fn one_of<T: Copy>(words: &[(&str, T)]) -> impl FnOnce(&DeValue<'_>) 
             .collect::<Vec<_>>()
             .join(" or ");
         let DeValue::String(text) = value else {
-            return Err(Wrong::new(format!("is {}", kind(value)), format!("write {all}")));
+            return Err(Wrong::new(
+                format!("is {}, not one of the choices", kind(value)),
+                format!("write {all}"),
+            ));
         };
         words
             .iter()
@@ -211,6 +213,19 @@ pub(crate) fn prose(chars_max: usize) -> impl Fn(&str) -> Result<String, Wrong> 
             return Err(Wrong::new(message, format!("write at most {chars_max}")));
         }
         Ok(text.trim().to_owned())
+    }
+}
+
+/// What a value is, in words that need no knowledge of TOML.
+pub(crate) fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a number with a point",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
     }
 }
 
