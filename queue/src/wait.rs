@@ -235,5 +235,9 @@ impl Pace {
 fn passing_s(ahead: f64, speed: f64, leaving: f64) -> f64 {
     let alone = ahead / speed.max(1e-6);
     let bend = leaving * alone;
-    if bend < 1e-6 { alone } else { alone * bend.ln_1p() / bend }
+    if bend < 1e-6 {
+        alone
+    } else {
+        alone * bend.ln_1p() / bend
+    }
 }
