@@ -1,1 +1,4 @@
 //! The edge: routing, the gate, the line socket, the waiting page, visits and the admin API.
+
+pub mod request;
+pub mod wire;
