@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 use tidegate_config::Mode;
 
-use crate::line::{Figures, Settings};
+use crate::line::{Figures, Reply, Settings, Status};
 
 /// Marks kept of each spacing.
 const MARKS: usize = 64;
@@ -26,12 +26,14 @@ const GAP_MAX_MS: u64 = 5_000;
 const BUSY_MS: u64 = 3_000;
 /// Speeds are measured over at least this much.
 const SPAN_MIN_S: f64 = 20.0;
+/// Calls run about this far ahead of admissions, beyond the time answers take.
+const CALL_AHEAD_S: f64 = 2.0;
 /// Fans the configured rate weighs as much as, against those counted.
 const PRIOR: f64 = 5.0;
 /// Fewer visits ended than this do not tell how long visits last.
 const ENDED_MIN: f64 = 20.0;
 /// A speed is never trusted better than this, however many fans it was measured on.
-const DOUBT_MIN: f64 = 0.06;
+const DOUBT_MIN: f64 = 0.04;
 /// Standard deviations to either side that hold nine cases in ten.
 const NINE_IN_TEN: f64 = 1.65;
 
@@ -42,12 +44,11 @@ struct Mark {
     ms: u64,
     /// Of that, the time in which somebody ready was kept waiting: only then is the speed the line's own.
     busy_ms: u64,
-    /// Of that, the time in which all slots were taken.
-    full_ms: u64,
     /// Admissions, always and while busy.
     admitted: f64,
     admitted_busy: f64,
-    /// Calls that nobody answered, while busy.
+    /// Calls that were answered, and that nobody answered in time, while busy.
+    answered: f64,
     silent: f64,
     /// Fans who went away from anywhere in the line, less those who came back, while busy.
     went: f64,
@@ -63,9 +64,9 @@ impl Mark {
         Mark {
             ms: self.ms - then.ms,
             busy_ms: self.busy_ms - then.busy_ms,
-            full_ms: self.full_ms - then.full_ms,
             admitted: self.admitted - then.admitted,
             admitted_busy: self.admitted_busy - then.admitted_busy,
+            answered: self.answered - then.answered,
             silent: self.silent - then.silent,
             went: self.went - then.went,
             waited_s: self.waited_s - then.waited_s,
@@ -76,12 +77,12 @@ impl Mark {
 
     /// Fans by whom the front moved on. Those who come back late take their place there again.
     fn passed(&self) -> f64 {
-        (self.admitted_busy + self.silent + self.went.min(0.0)).max(0.0)
+        (self.answered + self.silent + self.went.min(0.0)).max(0.0)
     }
 
-    /// Places passed for each admission.
-    fn per_admission(&self) -> f64 {
-        ((self.passed() + PRIOR) / (self.admitted_busy.max(0.0) + PRIOR)).clamp(0.5, 1_000.0)
+    /// Places passed for each fan who answers.
+    fn per_answer(&self) -> f64 {
+        ((self.passed() + PRIOR) / (self.answered.max(0.0) + PRIOR)).clamp(1.0, 1_000.0)
     }
 
     /// The share of the waiting who go away each second.
@@ -106,12 +107,13 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Takes in the figures of a tick at room time `now_ms`. `status_moves` is whether the line calls and admits: its
-    /// status is open or draining.
+    /// Takes in what a tick said, under the settings it was said with.
     ///
     /// Where the figures begin anew (another round, a store that lost its own), what was measured stays.
-    pub fn observe(&mut self, now_ms: u64, figures: &Figures, status_moves: bool) {
-        let moved = std::mem::replace(&mut self.moves, status_moves) && status_moves;
+    pub fn observe(&mut self, reply: &Reply, settings: &Settings) {
+        let (now_ms, figures) = (reply.now_ms, &reply.figures);
+        let moves = matches!(reply.status, Status::Open | Status::Draining) && !stands(settings);
+        let moved = std::mem::replace(&mut self.moves, moves) && moves;
         let Some((then_ms, then)) = self.last.replace((now_ms, *figures)) else {
             return;
         };
@@ -129,15 +131,17 @@ impl Pace {
         let elapsed_s = elapsed_ms as f64 / 1_000.0;
         let admitted = figures.admitted as f64 - then.admitted as f64;
         let freed = f64::from(then.active) - f64::from(figures.active);
+        let busy = figures.waiting > 0 && self.is_busy();
         let sums = &mut self.sums;
         sums.ms += elapsed_ms;
         sums.admitted += admitted;
         sums.ended += (admitted + freed).max(0.0);
         sums.visited_s += f64::from(figures.active) * elapsed_s;
-        if figures.waiting > 0 && now_ms < self.busy_until_ms {
+        if busy {
             let silent = (figures.no_shows - then.no_shows) as f64;
             sums.busy_ms += elapsed_ms;
             sums.admitted_busy += admitted;
+            sums.answered += admitted + figures.ready as f64 - then.ready as f64;
             sums.silent += silent;
             sums.went += (figures.departed - then.departed) as f64 - admitted - silent;
             sums.waited_s += figures.waiting as f64 * elapsed_s;
@@ -156,22 +160,31 @@ impl Pace {
     /// Seconds until a fan with `ahead` before them is admitted, as a range that should hold for nine in ten of those
     /// who answer when they are called; nothing while the line stands still.
     pub fn range_s(&self, ahead: u64, settings: &Settings) -> Option<(u32, u32)> {
-        let stands = settings.paused || settings.mode == Mode::Off;
-        if !self.moves || stands || settings.admit_per_min == 0 || settings.active_max == 0 {
-            return None;
-        }
+        let (_, figures) = self.last.filter(|_| self.moves && !stands(settings))?;
         let ahead = ahead as f64;
         let rate = f64::from(settings.admit_per_min) / 60.0;
         let guess_s = ahead / rate;
         let span = self.over(guess_s.max(SPAN_MIN_S));
-        let (slow, fast) = self.admissions_s(ahead, &span, settings);
-        let (moves, leaving) = (span.per_admission(), span.leaving());
-        let doubt = DOUBT_MIN + NINE_IN_TEN * (1.0 / (span.passed() + PRIOR) + 1.0 / (ahead + 1.0)).sqrt();
+        let (moves, leaving) = (span.per_answer(), span.leaving());
+        // Those who have answered already are admitted one by one; of the others, silent ones are passed over.
+        let ready = ahead.min(figures.ready as f64);
+        let before = ready + (ahead - ready) / moves;
+        let (slow, fast) = self.admissions_s(before, &span, &figures, settings);
+        let silent = 1.0 - 1.0 / moves;
+        // The rate is kept to the fan; who answers is chance, and so is when visits end.
+        let unknown = PRIOR / (span.passed() + PRIOR);
+        let chance = silent.max(unknown) + if fast < rate { 1.0 } else { 0.0 };
+        let doubt =
+            DOUBT_MIN + NINE_IN_TEN * (chance / (span.passed() + PRIOR) + chance / (ahead + 1.0)).sqrt();
         let answer_s = settings.answer_within_ms as f64 / 1_000.0;
-        // Silent fans before them count until their time to answer is over; the line goes on past them before that.
-        let silent_s = answer_s * (1.0 - 1.0 / moves).max(0.0);
-        let low = passing_s(ahead, fast * moves * (1.0 + doubt), leaving) - silent_s;
-        let high = passing_s(ahead + 1.0, slow * moves / (1.0 + doubt), leaving) + answer_s;
+        // Calls under way count as fans ahead until their time to answer is over; the line goes on past them before.
+        let called_s = if self.is_busy() {
+            answer_s * silent
+        } else {
+            answer_s + CALL_AHEAD_S
+        };
+        let low = passing_s(before, fast * (1.0 + doubt), leaving) - called_s;
+        let high = passing_s(before + 1.0, slow / (1.0 + doubt), leaving) + answer_s;
         let (low, high) = (low.max(0.0).floor(), high.ceil() + 1.0);
         // As casts saturate, a wait beyond the type is its largest.
         Some((low as u32, (high as u32).max(low as u32)))
@@ -198,14 +211,16 @@ impl Pace {
         self.sums.since(start)
     }
 
-    /// Admissions a second while `ahead` fans pass, slowest and fastest that should be reckoned with.
-    fn admissions_s(&self, ahead: f64, span: &Mark, settings: &Settings) -> (f64, f64) {
+    /// Whether somebody ready was kept waiting just now.
+    fn is_busy(&self) -> bool {
+        self.last.is_some_and(|(now_ms, _)| now_ms < self.busy_until_ms)
+    }
+
+    /// Admissions a second while `passing` fans are admitted, slowest and fastest that should be reckoned with.
+    fn admissions_s(&self, passing: f64, span: &Mark, figures: &Figures, settings: &Settings) -> (f64, f64) {
         let rate = f64::from(settings.admit_per_min) / 60.0;
-        let figures = self.last.map(|(_, figures)| figures);
-        let (active, reserve) = figures.map_or((0, 0), |f| (f.active, f.reserve));
-        let slots = f64::from(settings.active_max.saturating_sub(reserve).max(1));
-        let free = (slots - f64::from(active)).max(0.0);
-        let passing = ahead / span.per_admission();
+        let slots = f64::from(settings.active_max.saturating_sub(figures.reserve).max(1));
+        let free = (slots - f64::from(figures.active)).max(0.0);
         let (ends_slow, ends_fast) = if span.ended >= ENDED_MIN {
             let each_s = span.ended / span.visited_s.max(1.0);
             (slots * each_s, slots * each_s)
@@ -228,6 +243,11 @@ impl Pace {
         let unhindered = if free > 0.0 { answered } else { rate };
         (mean(unhindered, ends_slow), mean(rate, ends_fast))
     }
+}
+
+/// Whether the settings let nobody in.
+fn stands(settings: &Settings) -> bool {
+    settings.paused || settings.mode == Mode::Off || settings.admit_per_min == 0 || settings.active_max == 0
 }
 
 /// How long it takes until `ahead` fans have gone, `speed` a second at the front and the share `leaving` of them a
