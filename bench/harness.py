@@ -1,0 +1,219 @@
+"""Processes under measurement: started on free ports, read through /proc, stopped by their id."""
+
+import http.client
+import json
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+OUT = ROOT / "target" / "bench"
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+TOKEN = "bench-bench-bench-bench"
+
+
+class CannotMeasure(Exception):
+    """Something that had to be there first was not; no line is judged by it."""
+
+
+def free_ports(count):
+    """Ports that nobody listens on now. Held together, so that no two are alike."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()
+
+
+def binary(name, example=False):
+    path = TARGET / "release" / ("examples" if example else "") / name
+    if not path.exists():
+        raise CannotMeasure(f"{path} is not built")
+    return str(path)
+
+
+def files_to_the_limit():
+    """Soft to hard: 15,000 sockets need as many open files, on both sides."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class Process:
+    """A child with a log. Use it in `with`: it is gone afterwards, whatever happened."""
+
+    def __init__(self, name, arguments, env=None, folder=None, stdin=None, stdout=None):
+        self.log = OUT / f"{name}.log"
+        self.name = name
+        self.output = open(self.log, "wb")
+        self.child = subprocess.Popen(
+            arguments,
+            cwd=folder or ROOT,
+            env={**os.environ, **(env or {})},
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=stdout or self.output,
+            stderr=self.output,
+            preexec_fn=files_to_the_limit,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGINT)
+            try:
+                self.child.wait(15)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+        self.output.close()
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def wait_for(self, port, path=None, seconds=30):
+        """Until it accepts connections, and answers `path` with 200 where one is given."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.child.poll() is not None:
+                raise CannotMeasure(f"{self.name} ended at once: {self.tail()}")
+            try:
+                if path is None:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    return
+                if get(port, path)[0] == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise CannotMeasure(f"{self.name} did not answer within {seconds} s: {self.tail()}")
+
+    def tail(self):
+        return self.log.read_text(errors="replace")[-600:]
+
+    def cpu_us(self):
+        """CPU of all its threads since it started, user and system."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * 1_000_000 // TICKS_PER_S
+
+    def memory_bytes(self):
+        """Its own memory in RAM: anonymous pages, without the binary's and without the kernel's socket buffers."""
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+        raise CannotMeasure("this kernel does not tell RssAnon")
+
+
+def get(port, path="/", headers=None, method="GET", body=None):
+    """One request: status, headers as a list, body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, body=body, headers=headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.getheaders(), answer.read()
+    finally:
+        connection.close()
+
+
+class Edge(Process):
+    """`tidegate proxy` with bench/edge.toml, a fresh data directory and the figures given."""
+
+    def __init__(self, name, origin_port, mode, active_max, admit_per_min):
+        self.port, self.admin_port = free_ports(2)
+        folder = OUT / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        config = folder / "edge.toml"
+        config.write_text(filled("edge.toml", {
+            "PORT": self.port, "ADMIN_PORT": self.admin_port, "DATA": folder / "data", "ORIGIN_PORT": origin_port,
+            "MODE": mode, "ACTIVE_MAX": active_max, "ADMIT_PER_MIN": admit_per_min,
+        }))
+        env = {"TIDEGATE_ADMIN_TOKEN": TOKEN, "RUST_LOG": "warn"}
+        super().__init__(name, [binary("tidegate"), "proxy", "--config", str(config)], env=env)
+        try:
+            self.wait_for(self.admin_port, "/ready")
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def admin(self, method, path, change=None):
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        body = None if change is None else json.dumps(change)
+        status, _, answer = get(self.admin_port, path, headers, method, body)
+        if status >= 300:
+            raise CannotMeasure(f"{method} {path}: {status} {answer[:200]!r}")
+        return json.loads(answer) if answer else None
+
+    def warm_up(self):
+        """A few of everything, so that what is set up once is not counted."""
+        for _ in range(200):
+            get(self.port, "/", {"Accept": "text/html", "Accept-Encoding": "gzip"})
+        time.sleep(1)
+
+
+class Nginx(Process):
+    """bench/nginx.conf: the site, and the waiting page as a file where its bytes are given."""
+
+    def __init__(self, name="nginx", page=b"", headers=()):
+        nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+        if nginx is None:
+            raise CannotMeasure("nginx is not installed")
+        self.page_port, self.origin_port = free_ports(2)
+        folder = OUT / name
+        shutil.rmtree(folder, ignore_errors=True)
+        for part in ("page", "site", "tmp"):
+            (folder / part).mkdir(parents=True)
+        # Started by root, nginx would serve as a user who may not look into this folder.
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        ports = {"PAGE_PORT": self.page_port, "ORIGIN_PORT": self.origin_port}
+        (folder / "nginx.conf").write_text(user + filled("nginx.conf", ports))
+        (folder / "headers.conf").write_text("".join(f'add_header {k} {quoted(v)};\n' for k, v in headers))
+        (folder / "page" / "page").write_bytes(page)
+        (folder / "site" / "answer").write_bytes(b"you are in\n" * 93)
+        super().__init__(name, [nginx, "-p", str(folder), "-c", "nginx.conf"])
+        self.wait_for(self.origin_port)
+
+
+def quoted(value):
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def filled(template, values):
+    text = (ROOT / "bench" / template).read_text()
+    for word, value in values.items():
+        text = text.replace(f"@{word}@", str(value))
+    return text
+
+
+def wrk(port, seconds, headers=(), cookies=None, connections=64):
+    """Closed-loop load for so long; what wrk counted."""
+    arguments = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(ROOT / "bench" / "wrk.lua")]
+    for header in headers:
+        arguments += ["-H", header]
+    env = {**os.environ, "COOKIES": str(cookies or "")}
+    ran = subprocess.run(
+        [*arguments, f"http://127.0.0.1:{port}/"], env=env, capture_output=True, text=True, timeout=seconds + 60
+    )
+    if ran.returncode != 0:
+        raise CannotMeasure(f"wrk failed: {ran.stderr[-300:]}")
+    counted = json.loads(ran.stdout.strip().splitlines()[-1])
+    if counted["socket_errors"] or counted["bad_status"] or not counted["requests"]:
+        raise CannotMeasure(f"not every request was answered: {counted}")
+    return counted
+
+
+def cpu_per_request(process, port, seconds, **load):
+    """CPU of the process for each request of a load, in microseconds; and what wrk counted."""
+    before = process.cpu_us()
+    counted = wrk(port, seconds, **load)
+    return (process.cpu_us() - before) / counted["requests"], counted
