@@ -1,0 +1,17 @@
+//! The words of booking as types, and the rules that need neither a database nor a request to be decided.
+
+mod event;
+mod hold;
+mod ids;
+mod money;
+mod seats;
+
+pub use event::{
+    BadCategory, Category, Event, EventDetail, EventFilter, PriceLevel, Showtime, ShowtimeDetail, Venue,
+};
+pub use hold::{BadHold, Hold, HoldOutcome, HoldRequest, SeatLimit};
+pub use ids::{BadId, EventId, HoldId, Owner, ShowtimeId};
+pub use money::{BadCurrency, Currency, Money};
+pub use seats::{
+    BadSeat, Claimed, MapRow, PlanError, Seat, SeatClaim, SeatMap, SeatState, SeatView, Stock, parse_plan,
+};

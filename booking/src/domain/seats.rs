@@ -1,0 +1,340 @@
+//! Seat maps: which seats a venue has, how they are named, and what a buyer sees of each.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+use super::Owner;
+
+/// One seat of a venue, `A-1`: the row's letters and the number in that row. Rows are lettered through the whole venue,
+/// so the text alone says which seat it is. The order is by row as printed, then by number: the fixed order in which
+/// seats are claimed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Seat {
+    /// One or two capital letters.
+    pub row: String,
+    /// From 1, left to right as seen from the seats.
+    pub number: u16,
+}
+
+/// Why a text does not name a seat.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a seat is written ROW-NUMBER, like A-1")]
+pub struct BadSeat;
+
+impl FromStr for Seat {
+    type Err = BadSeat;
+
+    fn from_str(text: &str) -> Result<Self, BadSeat> {
+        let (row, number) = text.trim().split_once('-').ok_or(BadSeat)?;
+        let row_fits = (1..=2).contains(&row.len()) && row.bytes().all(|b| b.is_ascii_alphabetic());
+        let number_fits = (1..=3).contains(&number.len())
+            && number.bytes().all(|b| b.is_ascii_digit())
+            && !number.starts_with('0');
+        if !row_fits || !number_fits {
+            return Err(BadSeat);
+        }
+        let number = number.parse().map_err(|_| BadSeat)?;
+        Ok(Self {
+            row: row.to_ascii_uppercase(),
+            number,
+        })
+    }
+}
+
+impl fmt::Display for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.row, self.number)
+    }
+}
+
+impl serde::Serialize for Seat {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One row of a seat map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapRow {
+    /// The section it belongs to.
+    pub section: String,
+    /// Price level, 1 the best.
+    pub level: u8,
+    /// Its letters.
+    pub label: String,
+    /// Seats 1 to this.
+    pub seats: u16,
+}
+
+/// A venue's seats, rows in the order in which they stand, front first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeatMap {
+    /// The rows.
+    pub rows: Vec<MapRow>,
+}
+
+impl SeatMap {
+    /// How many seats there are.
+    pub fn capacity(&self) -> u32 {
+        self.rows.iter().map(|row| u32::from(row.seats)).sum()
+    }
+
+    /// Whether there is such a seat.
+    pub fn has(&self, seat: &Seat) -> bool {
+        self.rows
+            .iter()
+            .any(|row| row.label == seat.row && (1..=row.seats).contains(&seat.number))
+    }
+
+    /// Every seat with its state, row by row. `me` marks the seats that are the reader's own.
+    pub fn view(&self, claims: &[SeatClaim], me: Option<&Owner>) -> Vec<(&MapRow, Vec<SeatView>)> {
+        let by_seat: HashMap<(&str, u16), &SeatClaim> = claims
+            .iter()
+            .map(|claim| ((claim.seat.row.as_str(), claim.seat.number), claim))
+            .collect();
+        let look = |row: &MapRow, number: u16| {
+            let claim = by_seat.get(&(row.label.as_str(), number));
+            SeatView {
+                seat: Seat {
+                    row: row.label.clone(),
+                    number,
+                },
+                state: claim.map_or(SeatState::Free, |claim| claim.claimed.seen_as()),
+                mine: claim.is_some_and(|claim| Some(&claim.owner) == me),
+            }
+        };
+        self.rows
+            .iter()
+            .map(|row| (row, (1..=row.seats).map(|n| look(row, n)).collect()))
+            .collect()
+    }
+
+    /// How much is left, given the live claims.
+    pub fn stock(&self, claims: &[SeatClaim]) -> Stock {
+        let on_map = claims.iter().filter(|claim| self.has(&claim.seat));
+        let (sold, held): (Vec<_>, Vec<_>) = on_map.partition(|claim| claim.claimed == Claimed::Sold);
+        let (sold, held) = (sold.len() as u32, held.len() as u32);
+        Stock {
+            free: self.capacity() - sold - held,
+            held,
+            taken: sold,
+        }
+    }
+}
+
+/// Seats by state. Those on their way through payment count as held: they may still come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Stock {
+    /// Can be held now.
+    pub free: u32,
+    /// Held or being paid.
+    pub held: u32,
+    /// Gone.
+    pub taken: u32,
+}
+
+/// What a live claim row says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// Until the hold expires.
+    Held,
+    /// A payment is under way.
+    Paying,
+    /// For good.
+    Sold,
+}
+
+impl Claimed {
+    fn seen_as(self) -> SeatState {
+        match self {
+            Self::Held | Self::Paying => SeatState::Held,
+            Self::Sold => SeatState::Taken,
+        }
+    }
+}
+
+/// A live claim; an expired hold is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeatClaim {
+    /// On which seat.
+    pub seat: Seat,
+    /// How firmly.
+    pub claimed: Claimed,
+    /// By whom.
+    pub owner: Owner,
+}
+
+/// What a buyer sees of a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeatState {
+    /// Can be held.
+    Free,
+    /// Somebody holds it, and it may come back.
+    Held,
+    /// Gone.
+    Taken,
+}
+
+/// One seat as a buyer sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeatView {
+    /// Which.
+    pub seat: Seat,
+    /// Free or not.
+    pub state: SeatState,
+    /// Whether the claim on it is the reader's own.
+    pub mine: bool,
+}
+
+/// Why a seat plan cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{part:?} in a seat plan is not Section/level=ROWSxSEATS or ROWSxFIRST-LAST")]
+pub struct PlanError {
+    /// The part that was not understood.
+    pub part: String,
+}
+
+/// Most rows of a plan: what letters without I and O name, one or two at a time, is far more.
+const ROWS_MAX: usize = 100;
+
+/// Reads a seat plan such as `Stalls/1=8x12-18; Circle/2=4x18`: eight rows that widen evenly from 12 to 18 seats, then
+/// four of 18.
+pub fn parse_plan(plan: &str) -> Result<SeatMap, PlanError> {
+    let mut rows = Vec::new();
+    for part in plan.split(';').map(str::trim) {
+        let bad = || PlanError {
+            part: part.to_owned(),
+        };
+        let (name, shape) = part.split_once('=').ok_or_else(bad)?;
+        let (section, level) = name.split_once('/').ok_or_else(bad)?;
+        let (count, width) = shape.split_once('x').ok_or_else(bad)?;
+        let (first, last) = width.split_once('-').unwrap_or((width, width));
+        let level: u8 = level.parse().map_err(|_| bad())?;
+        let count: u16 = count.parse().map_err(|_| bad())?;
+        let (first, last): (u16, u16) = (
+            first.parse().map_err(|_| bad())?,
+            last.parse().map_err(|_| bad())?,
+        );
+        let fits = (1..=9).contains(&level) && (1..=60).contains(&first) && (first..=60).contains(&last);
+        if section.is_empty() || count == 0 || !fits || rows.len() + usize::from(count) > ROWS_MAX {
+            return Err(bad());
+        }
+        for row in 0..count {
+            let grown = if count > 1 {
+                (last - first) * row / (count - 1)
+            } else {
+                0
+            };
+            let label = row_label(rows.len());
+            rows.push(MapRow {
+                section: section.to_owned(),
+                level,
+                label,
+                seats: first + grown,
+            });
+        }
+    }
+    Ok(SeatMap { rows })
+}
+
+/// Letters of the `at`-th row: A to Z without I and O, then AA, AB and so on.
+fn row_label(at: usize) -> String {
+    const LETTERS: &[u8; 24] = b"ABCDEFGHJKLMNPQRSTUVWXYZ";
+    let letter = char::from(LETTERS[at % LETTERS.len()]);
+    match at / LETTERS.len() {
+        0 => letter.to_string(),
+        before => format!("{}{letter}", char::from(LETTERS[(before - 1) % LETTERS.len()])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_becomes_rows_lettered_through() {
+        let map = parse_plan("Stalls/1=3x4-6; Circle/2=1x8").expect("a plan");
+        let rows: Vec<_> = map
+            .rows
+            .iter()
+            .map(|r| (r.label.as_str(), r.seats, r.level))
+            .collect();
+        assert_eq!(rows, [("A", 4, 1), ("B", 5, 1), ("C", 6, 1), ("D", 8, 2)]);
+        assert_eq!(map.capacity(), 23);
+        let labels: Vec<_> = (0..50).map(row_label).collect();
+        assert_eq!((labels[8].as_str(), labels[23].as_str()), ("J", "Z"));
+        assert_eq!((labels[24].as_str(), labels[48].as_str()), ("AA", "BA"));
+    }
+
+    #[test]
+    fn bad_plans_are_named() {
+        for plan in [
+            "",
+            "Stalls",
+            "Stalls=1x2",
+            "S/1=0x3",
+            "S/0=1x3",
+            "S/1=3x9-4",
+            "S/1=101x3",
+            "S/1=1x61",
+            "S/1=x",
+        ] {
+            assert!(parse_plan(plan).is_err(), "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn seats_are_read_strictly_and_ordered_by_row_and_number() {
+        assert_eq!(
+            "b-12".parse(),
+            Ok(Seat {
+                row: "B".into(),
+                number: 12
+            })
+        );
+        for text in [
+            "", "A", "A1", "-1", "A-", "A-0", "A-01", "A-1000", "AAA-1", "1-1", "A--1", "A-1-2", "Ä-1",
+        ] {
+            assert_eq!(text.parse::<Seat>(), Err(BadSeat), "{text:?}");
+        }
+        let mut seats: Vec<Seat> = ["B-1", "A-10", "A-2"]
+            .iter()
+            .map(|s| s.parse().expect("a seat"))
+            .collect();
+        seats.sort();
+        assert_eq!(
+            seats.iter().map(Seat::to_string).collect::<Vec<_>>(),
+            ["A-2", "A-10", "B-1"]
+        );
+    }
+
+    #[test]
+    fn stock_counts_each_seat_once() {
+        let map = parse_plan("S/1=1x4").expect("a plan");
+        let owner = Owner::visitor("v").expect("an owner");
+        let claim = |seat: &str, claimed| SeatClaim {
+            seat: seat.parse().expect("a seat"),
+            claimed,
+            owner: owner.clone(),
+        };
+        let claims = [
+            claim("A-1", Claimed::Held),
+            claim("A-2", Claimed::Paying),
+            claim("A-3", Claimed::Sold),
+        ];
+        assert_eq!(
+            map.stock(&claims),
+            Stock {
+                free: 1,
+                held: 2,
+                taken: 1
+            }
+        );
+        let view = map.view(&claims, Some(&owner));
+        let states: Vec<_> = view[0].1.iter().map(|seat| (seat.state, seat.mine)).collect();
+        use SeatState::{Free, Held, Taken};
+        assert_eq!(states, [(Held, true), (Held, true), (Taken, true), (Free, false)]);
+    }
+}

@@ -1,0 +1,185 @@
+//! What comes in, read strictly: paths, queries and bodies. Whatever cannot be read is answered with what was wrong.
+
+use std::str::FromStr;
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request};
+use axum::http::header;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::problem::Problem;
+use crate::domain::{EventFilter, HoldId};
+use crate::store::Which;
+
+/// Most bytes of a body. A form with every seat of the largest venue is smaller.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Most seats looked at in one request, whatever the limit a fan has.
+const NAMED_MAX: usize = 1000;
+
+/// Longest text of a query that is looked for, in characters.
+const TEXT_MAX: usize = 200;
+
+/// Events in a list where the query does not say.
+const LIMIT_DEFAULT: u32 = 50;
+
+/// One segment of the path, as the router found it.
+pub(super) type Segment = Result<Path<String>, PathRejection>;
+
+/// An id in the path.
+pub(super) fn id<T: FromStr<Err = impl std::fmt::Display>>(segment: Segment) -> Result<T, Problem> {
+    let Path(text) = segment.map_err(|_| Problem::bad_request("The path is not valid UTF-8."))?;
+    text.parse()
+        .map_err(|error| Problem::bad_request(format!("In the path, {error}.")))
+}
+
+/// A showtime and a hold in the path.
+pub(super) fn showtime_and_hold<T: FromStr<Err = impl std::fmt::Display>>(
+    segments: Result<Path<(String, String)>, PathRejection>,
+) -> Result<(T, Which), Problem> {
+    let Path((showtime, hold)) =
+        segments.map_err(|_| Problem::bad_request("The path is not valid UTF-8."))?;
+    let showtime = showtime
+        .parse()
+        .map_err(|error| Problem::bad_request(format!("In the path, {error}.")))?;
+    let hold: HoldId = hold
+        .parse()
+        .map_err(|_| Problem::bad_request("In the path, a hold is 32 hexadecimal digits, or `me`."))?;
+    Ok((showtime, Which::One(hold)))
+}
+
+/// `?q=&city=&category=&after=&limit=`; an empty value counts as absent, an unknown name is ignored.
+pub(super) fn filter(query: Option<&str>) -> Result<EventFilter, Problem> {
+    let mut filter = EventFilter {
+        limit: LIMIT_DEFAULT,
+        ..EventFilter::default()
+    };
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        let value = value.trim();
+        if value.is_empty() {
+            continue;
+        }
+        let wrong = |why: &dyn std::fmt::Display| Problem::bad_request(format!("`{name}`: {why}."));
+        match name.as_ref() {
+            "q" | "city" if value.chars().count() > TEXT_MAX => {
+                return Err(wrong(&format!("at most {TEXT_MAX} characters")));
+            }
+            "q" => filter.text = Some(value.to_owned()),
+            "city" => filter.city = Some(value.to_owned()),
+            "category" => filter.category = Some(value.parse().map_err(|error| wrong(&error))?),
+            "after" if value == "0" => filter.after = None,
+            "after" => filter.after = Some(value.parse().map_err(|error| wrong(&error))?),
+            "limit" => {
+                let limit = value
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=EventFilter::LIMIT_MAX).contains(limit));
+                let range = format!("a whole number from 1 to {}", EventFilter::LIMIT_MAX);
+                filter.limit = limit.ok_or_else(|| wrong(&range))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(filter)
+}
+
+/// Whether the query says `stay=true`: release seats, but keep the visit.
+pub(super) fn stays(query: Option<&str>) -> bool {
+    form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+        .any(|(name, value)| name == "stay" && matches!(value.as_ref(), "1" | "true" | "yes"))
+}
+
+/// The names of seats in a JSON or form body.
+pub(super) async fn seats(request: Request) -> Result<Vec<String>, Problem> {
+    #[derive(serde::Deserialize)]
+    struct Asked {
+        seats: Vec<String>,
+    }
+    let kind = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let kind = kind
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let is_json = match kind.as_str() {
+        "application/json" => true,
+        "application/x-www-form-urlencoded" => false,
+        _ => return Err(Problem::unsupported_body()),
+    };
+    let body = whole(request.into_body()).await?;
+    let seats = if is_json {
+        let asked: Asked = serde_json::from_slice(&body).map_err(|error| {
+            let text = format!("The body is not {{\"seats\": [\"A-1\", ...]}}: {error}.");
+            if error.is_data() {
+                Problem::unreadable_seats(text)
+            } else {
+                Problem::bad_request(text)
+            }
+        })?;
+        asked.seats
+    } else {
+        let pairs = form_urlencoded::parse(&body);
+        pairs
+            .filter(|(name, _)| name == "seats")
+            .map(|(_, seat)| seat.into_owned())
+            .collect()
+    };
+    if seats.len() > NAMED_MAX {
+        return Err(Problem::unreadable_seats(format!(
+            "More than {NAMED_MAX} seats were named."
+        )));
+    }
+    Ok(seats)
+}
+
+async fn whole(body: Body) -> Result<Bytes, Problem> {
+    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::body_too_large(BODY_BYTES_MAX)),
+        Err(_) => Err(Problem::bad_request("The body broke off.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Category, EventId};
+
+    #[test]
+    fn a_query_is_read_in_full() {
+        let read = filter(Some(
+            "q=Ghost+Sonata&city=S%C3%A3o%20Paulo&category=Film&after=17&limit=200&x=1",
+        ));
+        let filter = read.expect("a query");
+        assert_eq!(filter.words(), ["Ghost", "Sonata"]);
+        assert_eq!(filter.city.as_deref(), Some("São Paulo"));
+        assert_eq!(
+            (filter.category, filter.after, filter.limit),
+            (Some(Category::Film), Some(EventId(17)), 200)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        for (query, word) in [
+            ("limit=0", "limit"),
+            ("limit=201", "limit"),
+            ("limit=x", "limit"),
+            ("after=-1", "after"),
+            ("category=circus", "theatre"),
+            (&format!("q={}", "x".repeat(201)), "200"),
+        ] {
+            let problem = filter(Some(query)).expect_err(query);
+            assert!(problem.detail.contains(word), "{query}: {}", problem.detail);
+        }
+        assert!(filter(Some("q=&city=&category=&after=0&limit=")).is_ok());
+        assert!(filter(Some("%ff%fe=%zz&&&=&q=%ff")).is_ok());
+    }
+}

@@ -1,0 +1,236 @@
+//! What goes wrong, as RFC 9457 problem documents. The page for browsers is made of the same fields on the way out.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+use crate::admission::NotAdmitted;
+use crate::domain::{BadHold, Seat};
+use crate::store::StoreError;
+
+/// A refused or failed request.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    /// The last part of the problem's type; a program can rely on it.
+    pub(crate) kind: &'static str,
+    /// The same for every problem of the kind.
+    pub(crate) title: &'static str,
+    /// About this one, for a person.
+    pub(crate) detail: String,
+    /// Further members of the document.
+    pub(crate) more: Map<String, Value>,
+    /// When trying again makes sense, in seconds.
+    pub(crate) retry_after_s: Option<u32>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            title,
+            detail: detail.into(),
+            more: Map::new(),
+            retry_after_s: None,
+        }
+    }
+
+    fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    pub(crate) fn wrong_method() -> Self {
+        let detail = "This address does not take requests of this method.";
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "wrong-method",
+            "Wrong method",
+            detail,
+        )
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad-request",
+            "The request cannot be read",
+            detail,
+        )
+    }
+
+    pub(crate) fn unsupported_body() -> Self {
+        let detail = "Send application/json or application/x-www-form-urlencoded.";
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-body",
+            "Unsupported body",
+            detail,
+        )
+    }
+
+    pub(crate) fn body_too_large(bytes_max: usize) -> Self {
+        let detail = format!("A body may have at most {bytes_max} bytes.");
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            "The body is too large",
+            detail,
+        )
+    }
+
+    pub(crate) fn too_slow() -> Self {
+        let detail = "This took too long and was given up. Please try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-slow", "Too slow", detail).retry_after(2)
+    }
+
+    pub(crate) fn cross_site() -> Self {
+        let detail = "Seats can only be held and released from this site's own pages.";
+        Self::new(StatusCode::FORBIDDEN, "cross-site", "From another site", detail)
+    }
+
+    pub(crate) fn seats_taken(seats: &[Seat]) -> Self {
+        let names: Vec<String> = seats.iter().map(Seat::to_string).collect();
+        let detail = match names.as_slice() {
+            [one] => format!("Seat {one} was just taken. Nothing was held for you."),
+            many => format!(
+                "Seats {} were just taken. Nothing was held for you.",
+                many.join(", ")
+            ),
+        };
+        let mut problem = Self::new(StatusCode::CONFLICT, "seats-taken", "Just taken", detail);
+        problem.more.insert("seats".into(), names.into());
+        problem
+    }
+
+    pub(crate) fn over_limit(has: u32, asked: u32, limit: u32) -> Self {
+        let detail = format!(
+            "At most {limit} seats per fan: you already hold {has} here, and {asked} more would be too many."
+        );
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        let mut problem = Self::new(status, "too-many-seats", "Too many seats", detail);
+        problem.more.insert("has".into(), has.into());
+        problem.more.insert("limit".into(), limit.into());
+        problem
+    }
+
+    pub(crate) fn started() -> Self {
+        let detail = "This showtime has begun; its seats can no longer be held.";
+        Self::new(StatusCode::CONFLICT, "started", "Already begun", detail)
+    }
+
+    pub(crate) fn unreadable_seats(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad-seats",
+            "These seats cannot be held",
+            detail,
+        )
+    }
+
+    pub(crate) fn internal() -> Self {
+        let detail = "Something failed on our side. Nothing was changed.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Our fault", detail)
+    }
+
+    /// The document.
+    pub(crate) fn document(&self) -> Value {
+        let mut members = self.more.clone();
+        members.insert(
+            "type".into(),
+            format!("urn:tidegate:problem:{}", self.kind).into(),
+        );
+        members.insert("title".into(), self.title.into());
+        members.insert("status".into(), self.status.as_u16().into());
+        members.insert("detail".into(), self.detail.clone().into());
+        Value::Object(members)
+    }
+}
+
+impl From<BadHold> for Problem {
+    fn from(bad: BadHold) -> Self {
+        let text = bad.to_string();
+        let mut letters = text.chars();
+        let detail = letters.next().map_or(String::new(), |first| {
+            format!("{}{}.", first.to_uppercase(), letters.as_str())
+        });
+        let mut problem = Self::unreadable_seats(detail);
+        match bad {
+            BadHold::Unknown { seats } => {
+                problem.more.insert("seats".into(), seats.into());
+            }
+            BadHold::TooMany { limit, .. } => {
+                problem.kind = "too-many-seats";
+                problem.title = "Too many seats";
+                problem.more.insert("limit".into(), limit.into());
+            }
+            BadHold::NoSeats => {}
+        }
+        problem
+    }
+}
+
+impl From<NotAdmitted> for Problem {
+    fn from(why: NotAdmitted) -> Self {
+        let refuse = |detail: &str| {
+            Self::new(
+                StatusCode::FORBIDDEN,
+                "not-admitted",
+                "Through the waiting room, please",
+                detail,
+            )
+        };
+        match why {
+            NotAdmitted::Missing => refuse(
+                "Holding and releasing seats needs a visit: the request must come through the waiting room.",
+            ),
+            NotAdmitted::Invalid => refuse(
+                "Your visit is not valid or has ended: the request must come through the waiting room again.",
+            ),
+            NotAdmitted::KeysOutOfReach => {
+                let detail = "Your visit cannot be checked at the moment. Please try again.";
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "cannot-check",
+                    "One moment",
+                    detail,
+                )
+                .retry_after(3)
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => {
+                let detail = "A great many people are choosing seats right now. Please try again.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "One moment", detail).retry_after(1)
+            }
+            StoreError::Corrupt(_) | StoreError::Database(_) => {
+                tracing::error!(%error, "a call to the booking database failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = self.document().to_string();
+        let kind = HeaderValue::from_static("application/problem+json");
+        let mut response = (self.status, [(header::CONTENT_TYPE, kind)], body).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        // The outermost layer makes a page of it where a browser asked.
+        response.extensions_mut().insert(self);
+        response
+    }
+}

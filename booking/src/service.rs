@@ -1,0 +1,172 @@
+//! The life of the booking service: what it needs before it takes a request, and how it stops.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use jiff::Timestamp;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use crate::admission::{Admission, AdmissionConfigError};
+use crate::domain::SeatLimit;
+use crate::http::{App, router};
+use crate::sample::{SampleError, sample};
+use crate::store::{OpenError, Seeded, Store, StoreError};
+
+/// Connections at once. Behind the edge they are few and kept alive; beyond this many, new ones wait in the backlog.
+const CONNECTIONS_MAX: usize = 4096;
+
+/// How long a client may take to send a request's head.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long requests under way may take to finish at shutdown.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long to wait after the system refused a connection (out of descriptors, most likely) before asking again.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The listener.
+    #[error("booking cannot listen on {address}: {}", plain(cause))]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The database file.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The first filling of the catalogue.
+    #[error("cannot fill the catalogue: {0}")]
+    Seed(#[from] StoreError),
+    /// The shipped catalogue.
+    #[error(transparent)]
+    Sample(#[from] SampleError),
+    /// Admission is required and cannot be checked.
+    #[error(transparent)]
+    Admission(#[from] AdmissionConfigError),
+}
+
+/// What an operator can do something about, in words.
+fn plain(cause: &std::io::Error) -> String {
+    match cause.kind() {
+        std::io::ErrorKind::AddrInUse => "the port is in use by another program".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "this user may not use the port".to_owned(),
+        std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+        _ => cause.to_string(),
+    }
+}
+
+/// Why a running service stopped otherwise than asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Some requests were still under way when the time to drain was over; they were cut off.
+    #[error("booking cut off requests that were still under way after {}s", DRAIN_WITHIN.as_secs())]
+    Drain,
+}
+
+/// A bound and filled booking service that takes no requests yet.
+pub struct Service {
+    listener: TcpListener,
+    address: SocketAddr,
+    store: Store,
+    routes: Router,
+}
+
+/// Binds the listener, opens the database under `data_dir` (unless its path is absolute), brings its tables up to date
+/// and fills the sample catalogue on the first start. Nothing is left half done on an error.
+pub async fn start(config: &tidegate_config::Booking, data_dir: &Path) -> Result<Service, StartError> {
+    let admission = Admission::new(config.require_admission, config.jwks_url.as_deref())?;
+    let refused = |cause| StartError::Listen {
+        address: config.listen,
+        cause,
+    };
+    let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    let store = Store::open(&data_dir.join(&config.database)).await?;
+    if !store.is_seeded().await? {
+        let (venues, events) = sample()?;
+        if let Seeded::Now { events, showtimes } = store.seed(&venues, &events, Timestamp::now()).await? {
+            tracing::info!(events, showtimes, "filled the sample catalogue");
+        }
+    }
+    let app = App {
+        store: store.clone(),
+        admission,
+        hold_ttl: config.hold_ttl,
+        seats_max: SeatLimit(config.max_seats_per_fan),
+    };
+    Ok(Service {
+        listener,
+        address,
+        store,
+        routes: router(Arc::new(app)),
+    })
+}
+
+impl Service {
+    /// Where it listens; the port is the real one where the configuration says 0.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` is done, then finishes the requests under way and closes the database.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
+        tracing::info!(address = %self.address, "booking listens");
+        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let graceful = GracefulShutdown::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let next = async {
+                // Never closed, so the only error cannot happen; without a permit the connection is dropped at once.
+                let permit = Arc::clone(&connections).acquire_owned().await.ok();
+                (permit, self.listener.accept().await)
+            };
+            let (permit, accepted) = tokio::select! {
+                () = &mut shutdown => break,
+                next = next => next,
+            };
+            let Some(permit) = permit else { continue };
+            match accepted {
+                Ok((stream, _)) => {
+                    let served = graceful.watch(connection(stream, self.routes.clone()));
+                    tokio::spawn(async move {
+                        // An error here is a client that went away or spoke no HTTP; hyper has answered what it could.
+                        let _ = served.await;
+                        drop(permit);
+                    });
+                }
+                Err(why) => {
+                    tracing::warn!(%why, "booking cannot take a connection");
+                    tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                }
+            }
+        }
+        drop(self.listener);
+        let drained = tokio::time::timeout(DRAIN_WITHIN, graceful.shutdown()).await;
+        self.store.close().await;
+        drained.map_err(|_| RunError::Drain)
+    }
+}
+
+type Connection = http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
+
+fn connection(stream: TcpStream, routes: Router) -> Connection {
+    // Answers are written whole; waiting to fill a packet would only delay them.
+    let _ = stream.set_nodelay(true);
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+}

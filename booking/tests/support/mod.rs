@@ -1,0 +1,169 @@
+//! A booking service of a test's own: own folder, own port, stopped when dropped; and a small client.
+
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tempfile::TempDir;
+use tidegate_booking::{RunError, Service};
+use tidegate_config::Booking;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub fn config() -> Booking {
+    Booking {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        database: PathBuf::from("booking.db"),
+        hold_ttl: Duration::from_secs(480),
+        max_seats_per_fan: 6,
+        require_admission: false,
+        jwks_url: None,
+    }
+}
+
+pub struct Running {
+    pub address: SocketAddr,
+    pub folder: TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<Result<(), RunError>>,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Running {
+    pub async fn new() -> Self {
+        Self::with(&config()).await
+    }
+
+    pub async fn with(config: &Booking) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let service = tidegate_booking::start(config, folder.path()).await.unwrap();
+        Self::run(service, folder)
+    }
+
+    pub fn run(service: Service, folder: TempDir) -> Self {
+        let address = service.local_addr();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(service.run(async {
+            let _ = stopped.await;
+        }));
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self {
+            address,
+            folder,
+            stop: Some(stop),
+            task,
+            client,
+        }
+    }
+
+    /// Asks it to stop and waits for the drain.
+    pub async fn stop(mut self) -> (Result<(), RunError>, TempDir) {
+        self.stop.take().map(|stop| stop.send(()));
+        let ended = tokio::time::timeout(Duration::from_secs(20), &mut self.task)
+            .await
+            .unwrap()
+            .unwrap();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        (ended, folder)
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[("accept", "application/json")], "")
+            .await
+    }
+
+    pub async fn page(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[("accept", "text/html,*/*;q=0.8")], "")
+            .await
+    }
+
+    pub async fn hold(&self, showtime: i64, seats: &[&str], headers: &[(&str, &str)]) -> Answer {
+        let body = serde_json::json!({ "seats": seats }).to_string();
+        let mut all = vec![("content-type", "application/json")];
+        all.extend_from_slice(headers);
+        self.send(Method::POST, &format!("/showtimes/{showtime}/holds"), &all, &body)
+            .await
+    }
+
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let uri = format!("http://{}{path}", self.address);
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
+        let within = Duration::from_secs(20);
+        let answer = tokio::time::timeout(within, self.client.request(request))
+            .await
+            .unwrap()
+            .unwrap();
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub fn is_problem(&self, status: u16, kind: &str) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{self:?}"
+        );
+        let problem = self.json();
+        assert_eq!(
+            problem["type"],
+            format!("urn:tidegate:problem:{kind}"),
+            "{self:?}"
+        );
+        assert_eq!(problem["status"], status, "{self:?}");
+        assert!(
+            problem["detail"].as_str().is_some_and(|detail| detail.len() > 10),
+            "{self:?}"
+        );
+        problem
+    }
+
+    /// The cookie it sets, as one sends it back.
+    pub fn cookie(&self) -> String {
+        let set = self
+            .header("set-cookie")
+            .unwrap_or_else(|| panic!("no cookie in {self:?}"));
+        set.split(';').next().unwrap().to_owned()
+    }
+}
