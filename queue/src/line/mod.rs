@@ -403,13 +403,16 @@ impl Line {
             visit: id,
             hard_end_ms,
         } = renew;
+        if !self.is_of_round(id.place) {
+            return None;
+        }
+        self.know(id.place);
         let unseen = self.visits.at(id.place).is_none() && !self.epochs.is_admitted(id.place);
         if self.reserve.slots == 0 || !unseen || hard_end_ms <= self.now_ms {
             return None;
         }
         self.reserve.slots -= 1;
         self.next_turn = self.next_turn.max(id.turn.0 + 1);
-        self.know(id.place);
         self.epochs.life(id.place.epoch).admitted.insert(id.place.number);
         self.epochs.clear_waiting(id.place);
         let expires_at_ms = self.now_ms;
@@ -426,6 +429,12 @@ impl Line {
             hard_end_ms,
         });
         Some(visit)
+    }
+
+    /// A round is named after its first epoch, so a place of an earlier one shows it. An edge may speak of those until
+    /// it has heard that the round is over; they must not go first in the next.
+    fn is_of_round(&self, place: Place) -> bool {
+        place.epoch.0 >= self.round.0
     }
 
     fn take(&mut self, id: VisitId) {
@@ -473,6 +482,9 @@ impl Line {
 
     /// The fan gives the place up. One who is on the site already has nothing left to give up here.
     fn leave(&mut self, place: Place) {
+        if !self.is_of_round(place) {
+            return;
+        }
         self.know(place);
         if let Some(visit) = self.visits.at(place).copied() {
             if visit.stage >= Stage::Entered {
@@ -489,6 +501,10 @@ impl Line {
 
     /// An edge holds the fan. One whose grant is under way is told of it again; true when the fan waits.
     fn back(&mut self, place: Place, spent: &mut Vec<Place>) -> bool {
+        if !self.is_of_round(place) {
+            spent.push(place);
+            return false;
+        }
         self.know(place);
         if let Some(visit) = self.visits.at(place) {
             let visit_id = VisitId {

@@ -20,10 +20,13 @@ impl Epoch {
     const NONCE_BITS: u32 = 20;
 
     /// The id of an epoch begun at `now_ms` (Unix time) by whoever drew `nonce`: above every epoch known anywhere.
+    ///
+    /// It is also of a later second than those, whatever the clock says, so that its turns are its own: two restarts
+    /// within a second, the first of whose grants was lost, would otherwise give the same turn of the same place twice.
     pub fn begin(now_ms: u64, nonce: u32, highest_known: Option<Epoch>) -> Self {
         let nonce = u64::from(nonce) & ((1 << Self::NONCE_BITS) - 1);
-        let timed = ((now_ms / 1_000) << Self::NONCE_BITS) | nonce;
-        Self(timed.max(highest_known.map_or(0, |e| e.0 + 1)))
+        let second = highest_known.map_or(0, |known| (known.0 >> Self::NONCE_BITS) + 1);
+        Self(((now_ms / 1_000).max(second) << Self::NONCE_BITS) | nonce)
     }
 
     /// The first turn given in this epoch: above every turn of an earlier one, and exact in a JSON number.
@@ -148,6 +151,7 @@ mod tests {
         let first = Epoch::begin(1_700_000_000_000, 7, None);
         let second = Epoch::begin(1_600_000_000_000, 7, Some(first));
         assert!(second > first);
+        assert!(second.first_turn() > first.first_turn());
         assert!(Epoch::begin(1_700_000_001_000, 0, Some(first)).first_turn() > first.first_turn());
     }
 

@@ -195,10 +195,7 @@ impl Saved {
                     hard_end_ms,
                 };
                 self.visits.insert(visit.place, saved);
-                self.admitted
-                    .entry(visit.place.epoch)
-                    .or_default()
-                    .insert(visit.place.number);
+                self.used(visit.place);
                 self.highest_turn = self.highest_turn.max(visit.turn.0);
             }
             Record::Entered { visit, visitor } => {
@@ -211,15 +208,25 @@ impl Saved {
                 self.visits.remove(place);
                 if let Some(used) = self.admitted.get_mut(&place.epoch) {
                     used.remove(place.number);
+                    if used.len() == 0 {
+                        self.admitted.remove(&place.epoch);
+                    }
                 }
             }
             Record::Over(place) => {
                 self.visits.remove(place);
-                self.admitted.entry(place.epoch).or_default().insert(place.number);
+                self.used(*place);
             }
             Record::Changed(change) => self.change = std::mem::take(&mut self.change).then(change.clone()),
             Record::Closed(closed) => self.closed = *closed,
         }
+    }
+
+    /// A place that is used was given, whatever became of the record that said so.
+    fn used(&mut self, place: Place) {
+        self.admitted.entry(place.epoch).or_default().insert(place.number);
+        let end = self.ends.entry(place.epoch).or_default();
+        *end = (*end).max(place.number);
     }
 
     /// The settings changed live, to be laid over the file's.

@@ -4,6 +4,7 @@
 //! replays it, and `TIDEGATE_HISTORIES=<n>` runs more of them.
 
 mod model;
+mod rewound;
 mod world;
 
 use world::World;

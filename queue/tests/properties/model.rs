@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidegate_queue::line::{Epoch, Place, Reply, Request, Settings, Stage, Status, VisitId, Visitor};
+use tidegate_queue::line::{Place, Reply, Request, Settings, Stage, Status, Turn, VisitId, Visitor};
 
 /// What the model knows of a live visit.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,8 @@ pub struct Model {
     pub used: BTreeSet<Place>,
     pub visits: BTreeMap<Place, ModelVisit>,
     pub numbers: BTreeSet<Place>,
+    /// The highest turn granted; none is given twice.
+    pub turn: Option<Turn>,
     pub called_upto: Option<Place>,
     pub reserve: u32,
     /// (room time, admissions) for the rate, and what was refunded when.
@@ -49,6 +51,7 @@ impl Model {
             self.now_ms
         );
         self.now_ms = now;
+        let of_round = |place: &&Place| place.epoch.0 >= reply.round.0;
         self.rates.push((now, settings.admit_per_min));
         let occupied_before = self.visits.len() as u32 + self.reserve;
         let reserve_before = self.reserve;
@@ -101,7 +104,7 @@ impl Model {
         for ((id, visitor), entered) in request.enter.iter().zip(&reply.entered) {
             self.enter(*id, *visitor, *entered, now);
         }
-        for place in &request.leave {
+        for place in request.leave.iter().filter(of_round) {
             let stage = self.visits.get(place).map(|v| v.stage);
             if stage.is_none_or(|s| s < Stage::Entered) {
                 if self.visits.remove(place).is_some() {
@@ -113,7 +116,16 @@ impl Model {
         }
         request.absent.iter().for_each(|place| self.clear(*place));
         for place in request.back.iter().chain(&request.here) {
+            if !of_round(&place) {
+                assert!(
+                    reply.spent.contains(place),
+                    "{place} of an earlier round is still good"
+                );
+                continue;
+            }
             let waits = !self.visits.contains_key(place) && !self.used.contains(place);
+            let used_up = self.used.contains(place) && !self.visits.contains_key(place);
+            assert_eq!(used_up, reply.spent.contains(place), "whether {place} is used up");
             if waits {
                 self.present.insert(*place);
                 if request.here.contains(place) && *place <= called_before {
@@ -121,7 +133,7 @@ impl Model {
                 }
             }
         }
-        self.admit(reply, settings, occupied_before);
+        self.admit(reply, settings);
         self.give(reply, settings);
         self.compare(reply, settings, occupied_before);
         self.called_upto = Some(reply.front.called_upto);
@@ -129,10 +141,24 @@ impl Model {
         self.check_rate(now);
     }
 
+    /// The round is closed: nobody has a place or a visit any more. Numbers are never given again all the same.
+    pub fn round_over(&mut self) {
+        self.lost_presence();
+        self.used.clear();
+        self.visits.clear();
+        self.called_upto = None;
+        self.reserve = 0;
+    }
+
     /// The store has forgotten who is there, and an edge will tell it again.
     pub fn lost_presence(&mut self) {
         self.present.clear();
         self.ready.clear();
+    }
+
+    fn new_turn(&mut self, id: VisitId) {
+        assert!(Some(id.turn) > self.turn, "the turn of {id} was given before");
+        self.turn = Some(id.turn);
     }
 
     fn clear(&mut self, place: Place) {
@@ -185,7 +211,7 @@ impl Model {
     }
 
     /// Every new grant must be the lowest of those who answered, and there must have been a slot for it.
-    fn admit(&mut self, reply: &Reply, settings: &Settings, occupied_before: u32) {
+    fn admit(&mut self, reply: &Reply, settings: &Settings) {
         for grant in &reply.grants.0 {
             let place = grant.visit.place;
             if let Some(visit) = self.visits.get(&place) {
@@ -206,12 +232,7 @@ impl Model {
                 "{place} was admitted before a lower place that answered"
             );
             assert!(!self.used.contains(&place), "{place} was admitted twice");
-            assert_eq!(
-                reply.status_allows_grants(),
-                true,
-                "admitted while {:?}",
-                reply.status
-            );
+            assert!(moves(reply, settings), "admitted while {:?}", reply.status);
             self.clear(place);
             self.used.insert(place);
             let now = reply.now_ms;
@@ -219,6 +240,7 @@ impl Model {
             assert_eq!(grant.hard_end_ms, hard_end_ms);
             let expires_at_ms = (now + UNTAKEN_MS).min(hard_end_ms);
             let (id, stage) = (grant.visit, Stage::Granted);
+            self.new_turn(id);
             self.visits.insert(
                 place,
                 ModelVisit {
@@ -230,14 +252,24 @@ impl Model {
                 },
             );
             self.admissions.push((now, 1));
-            let _ = occupied_before;
         }
     }
 
     fn give(&mut self, reply: &Reply, settings: &Settings) {
         let Some(given) = reply.given else { return };
         let now = reply.now_ms;
+        assert!(
+            reply.status != Status::Closed && reply.status != Status::Draining,
+            "places given while {:?}",
+            reply.status
+        );
         if given.straight > 0 {
+            let auto = settings.mode == tidegate_config::Mode::Auto;
+            assert!(
+                auto && moves(reply, settings),
+                "straight through while {:?}",
+                reply.status
+            );
             let uncalled = self.present.iter().find(|p| {
                 **p > self
                     .called_upto
@@ -268,6 +300,7 @@ impl Model {
                     (expires_at_ms, hard_end_ms)
                 );
                 let stage = Stage::Entered;
+                self.new_turn(id);
                 self.visits.insert(
                     place,
                     ModelVisit {
@@ -301,6 +334,12 @@ impl Model {
         );
         if let Some(before) = self.called_upto {
             assert!(reply.front.called_upto >= before, "calls went back");
+            let called = reply.front.called_upto > before;
+            assert!(
+                !called || moves(reply, settings),
+                "called while {:?}",
+                reply.status
+            );
         }
         assert!(
             reply.front.floor <= reply.front.called_upto,
@@ -342,24 +381,11 @@ impl Model {
             );
         }
     }
-
-    /// The highest number known of an epoch.
-    pub fn highest(&self, epoch: Epoch) -> u64 {
-        self.numbers
-            .iter()
-            .filter(|p| p.epoch == epoch)
-            .map(|p| p.number)
-            .max()
-            .unwrap_or(0)
-    }
 }
 
-trait Allows {
-    fn status_allows_grants(&self) -> bool;
-}
-
-impl Allows for Reply {
-    fn status_allows_grants(&self) -> bool {
-        matches!(self.status, Status::Open | Status::Draining)
-    }
+/// Whether anyone may be called or admitted.
+fn moves(reply: &Reply, settings: &Settings) -> bool {
+    matches!(reply.status, Status::Open | Status::Draining)
+        && settings.mode != tidegate_config::Mode::Off
+        && settings.admit_per_min > 0
 }

@@ -7,10 +7,13 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tidegate_config::Mode;
 use tidegate_queue::line::{
-    Change, Line, Place, Record, Renew, Reply, Request, Saved, Settings, Stage, View, VisitId, Visitor,
+    Change, Line, Place, Record, Renew, Reply, Request, Round, Saved, Settings, Stage, View, VisitId, Visitor,
 };
 
 use super::model::Model;
+
+/// Room time advances by at most this between two ticks.
+const GAP_MAX_MS: u64 = 2_000;
 
 /// One fan, as the edge and the fan together see it.
 #[derive(Clone, Debug)]
@@ -44,6 +47,10 @@ pub struct World {
     request: Request,
     fans: BTreeMap<Place, Fan>,
     front: Place,
+    /// The store's time in the last tick.
+    ticked_ms: u64,
+    round: Round,
+    closed: bool,
     settled: bool,
 }
 
@@ -76,6 +83,9 @@ impl World {
         Self {
             rng,
             line,
+            ticked_ms: store_ms,
+            round: Round(0),
+            closed: false,
             base: settings,
             model: Model {
                 now_ms: store_ms,
@@ -111,6 +121,9 @@ impl World {
         if self.rng.random_ratio(1, 120) {
             self.crash();
         }
+        if self.rng.random_ratio(1, if self.closed { 8 } else { 250 }) {
+            self.close_or_open();
+        }
         if self.rng.random_ratio(1, 10) {
             self.request.arrivals = self.rng.random_range(1..60);
         } else if self.rng.random_ratio(1, 3) {
@@ -123,7 +136,10 @@ impl World {
     /// Everyone who still wants to must get in: no new fans, no faults, nobody silent any more.
     pub fn settle(&mut self) {
         self.settled = true;
-        let active_max = self.line.settings().active_max.max(1);
+        if self.closed {
+            self.close_or_open();
+        }
+        let active_max = self.line.settings().active_max.max(10);
         let change = Change {
             mode: Some(Mode::On),
             admit_per_min: Some(6_000),
@@ -165,16 +181,33 @@ impl World {
             2 => change.paused = Some(self.rng.random_bool(0.3)),
             3 => change.draining = Some(self.rng.random_bool(0.2)),
             _ => {
-                change.mode = Some(if self.rng.random_bool(0.5) {
-                    Mode::Auto
-                } else {
-                    Mode::On
-                })
+                let modes = [Mode::Auto, Mode::Auto, Mode::On, Mode::On, Mode::Off];
+                change.mode = modes.get(self.rng.random_range(0..5)).copied();
             }
         }
         self.line.configure(&change);
-        self.line
-            .take_records()
+        self.write_down();
+    }
+
+    /// An operator ends the round, or begins the next. The edge hears of it with its next tick, and until then speaks
+    /// of places of the round that is over.
+    fn close_or_open(&mut self) {
+        self.closed = !self.closed;
+        if self.closed {
+            self.line.close(self.store_ms);
+            self.model.round_over();
+            self.front = Place::START;
+            self.view = View::default();
+        } else {
+            self.line.open();
+        }
+        self.write_down();
+    }
+
+    /// Everything so far reaches the disk.
+    fn write_down(&mut self) {
+        self.unsynced.extend(self.line.take_records());
+        std::mem::take(&mut self.unsynced)
             .iter()
             .for_each(|record| self.saved.apply(record));
     }
@@ -197,10 +230,18 @@ impl World {
             .iter()
             .filter_map(|r| match r {
                 Record::Granted { visit, .. } => Some(visit.place),
+                Record::Over(place) => Some(*place),
                 _ => None,
             })
             .collect();
         self.unsynced.clear();
+        let before = (!lost).then(|| {
+            self.line
+                .visits()
+                .map(|(place, v)| (place, v.turn))
+                .collect::<Vec<_>>()
+        });
+        let settings = self.line.settings().clone();
         let text = serde_json::to_string(&self.saved).expect("what is saved can be written");
         let saved: Saved = serde_json::from_str(&text).expect("what was written can be read");
         assert_eq!(saved, self.saved, "what is saved survives being written");
@@ -215,6 +256,17 @@ impl World {
             .take_records()
             .iter()
             .for_each(|record| self.saved.apply(record));
+
+        if let Some(before) = before {
+            let after: Vec<_> = self.line.visits().map(|(place, v)| (place, v.turn)).collect();
+            assert_eq!(after, before, "visits written down are there again");
+        }
+        let tuned = |s: &Settings| (s.mode, s.active_max, s.admit_per_min, s.paused, s.draining);
+        assert_eq!(
+            tuned(self.line.settings()),
+            tuned(&settings),
+            "live settings outlive a restart"
+        );
 
         // The model starts from what the line can know, and from nothing it cannot.
         self.model.lost_presence();
@@ -274,14 +326,29 @@ impl World {
             if fan.connected && !fan.entered && !fan.gone {
                 fan.visit = None;
                 fan.enters_at_ms = None;
-                self.request.back.push(*place);
+                // The others reconnect later: a tick carries only so many.
+                fan.connected = self.request.back.len() < 900;
+                if fan.connected {
+                    self.request.back.push(*place);
+                }
             }
         }
-        self.request.back.truncate(900);
     }
 
     /// Fans do what fans do, at random, and the edge gathers it.
     fn live(&mut self) {
+        if self.rng.random_ratio(1, 20) && !self.model.used.is_empty() {
+            // Somebody kept the cookie of a place that is used, and tries it again.
+            let kept = self.rng.random_range(0..self.model.used.len());
+            let place = self.model.used.iter().nth(kept).copied();
+            let place = place.filter(|place| !self.fans.contains_key(place));
+            let list = if self.rng.random_bool(0.5) {
+                &mut self.request.back
+            } else {
+                &mut self.request.here
+            };
+            list.extend(place);
+        }
         let now = self.model.now_ms;
         let front = self.front;
         let places: Vec<Place> = self.fans.keys().copied().collect();
@@ -365,10 +432,20 @@ impl World {
 
         let settings = self.line.settings().clone();
         let called_before = self.line_called_upto();
+        let then_ms = (self.model.now_ms > 0).then_some(self.model.now_ms);
         let reply = self
             .line
             .tick(self.store_ms, &request)
             .expect("a well-formed tick is answered");
+        let elapsed_ms = self.store_ms.saturating_sub(self.ticked_ms).min(GAP_MAX_MS);
+        if let Some(then_ms) = then_ms {
+            assert_eq!(
+                reply.now_ms,
+                then_ms + elapsed_ms,
+                "room time does not follow the store's"
+            );
+        }
+        self.ticked_ms = self.store_ms;
         self.model.tick(&request, &reply, &settings, called_before);
         if self.rng.random_ratio(1, 15) {
             // The reply was lost: the same request again changes nothing, and neither does one that comes late.
@@ -407,7 +484,12 @@ impl World {
         }
         self.check_live_visits(reply.now_ms);
         self.view.update(&reply, &held);
-        self.check_ahead(&reply);
+        if reply.round == self.round {
+            self.check_ahead(&reply);
+        } else {
+            self.round = reply.round;
+            self.fans.clear();
+        }
         self.take_in(&request, &reply);
     }
 
