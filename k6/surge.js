@@ -49,8 +49,8 @@ export const options = {
       exec: 'surge',
       startRate: START,
       timeUnit: '1s',
-      preAllocatedVUs: Math.min(1000, Math.ceil(RATE / 4)),
-      maxVUs: 1500,
+      preAllocatedVUs: Math.min(1000, RATE),
+      maxVUs: Math.min(2000, 2 * RATE),
       stages: [
         { target: START, duration: WARM },
         { target: RATE, duration: '2s' },
