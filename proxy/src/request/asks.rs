@@ -2,8 +2,8 @@
 //!
 //! Only a navigation is shown the waiting page and takes a place by itself. Browsers say what a request is for
 //! (`Sec-Fetch-*`, which scripts cannot set); older ones and other clients are read by what they accept. A client that
-//! accepts anything (`*/*`, or no `Accept`) is no browser navigating: it gets the problem document, whose 503 it
-//! cannot mistake for the page it wanted.
+//! accepts anything (`*/*`, or no `Accept`) and does not say what it is gets the page as well: it is an old browser, or
+//! somebody trying the site from a terminal. Programs say that they want JSON.
 
 use http::header::{ACCEPT, UPGRADE};
 use http::{HeaderMap, HeaderName, Method};
@@ -66,7 +66,7 @@ pub fn asks(method: &Method, headers: &HeaderMap) -> Asks {
         Some(_) => Asks::SubResource,
         None if headers.contains_key(X_REQUESTED_WITH) => Asks::Json,
         None => match accepted(headers) {
-            Accepted::Html if reads => Asks::Navigation,
+            Accepted::Html | Accepted::Anything if reads => Asks::Navigation,
             Accepted::Json => Asks::Json,
             Accepted::Part if reads => Asks::SubResource,
             _ => Asks::Other,
@@ -235,17 +235,17 @@ mod tests {
             ("application/json, text/html;q=0.5", Asks::Json),
             ("application/json;q=0.5, text/html;q=0.6", Asks::Navigation),
             ("application/json, text/html", Asks::Navigation),
-            ("text/html;q=0", Asks::Other),
-            ("text/html;q=x", Asks::Other),
+            ("text/html;q=0", Asks::Navigation),
+            ("text/html;q=x", Asks::Navigation),
             ("image/webp,image/*,*/*;q=0.8", Asks::SubResource),
             ("text/css,*/*;q=0.1", Asks::SubResource),
-            ("*/*", Asks::Other),
-            ("", Asks::Other),
-            ("é", Asks::Other),
+            ("*/*", Asks::Navigation),
+            ("", Asks::Navigation),
+            ("é", Asks::Navigation),
         ] {
             assert_eq!(read("GET", &[("accept", accept)]), wanted, "{accept}");
         }
-        assert_eq!(read("GET", &[]), Asks::Other);
+        assert_eq!(read("GET", &[]), Asks::Navigation);
         assert_eq!(read("POST", &[("accept", "text/html")]), Asks::Other);
         assert_eq!(read("POST", &[("accept", "application/json")]), Asks::Json);
         assert_eq!(

@@ -84,7 +84,7 @@ pub enum ToFan<'a> {
 }
 
 impl ToFan<'_> {
-    /// The frame's `type`, also the name of the server-sent event.
+    /// The frame's `type`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Place { .. } => "place",
@@ -104,11 +104,10 @@ impl ToFan<'_> {
         }
     }
 
-    /// Appends the frame as a server-sent event. JSON has no line breaks of its own, so one `data` line holds it.
+    /// Appends the frame as a server-sent event without a name, so that one handler reads socket and events alike. JSON
+    /// has no line breaks of its own, so one `data` line holds it.
     pub fn event(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"event: ");
-        out.extend_from_slice(self.name().as_bytes());
-        out.extend_from_slice(b"\ndata: ");
+        out.extend_from_slice(b"data: ");
         self.json(out);
         out.extend_from_slice(b"\n\n");
     }
@@ -300,8 +299,8 @@ mod tests {
         event_retry(1500, &mut out);
         assert_eq!(
             String::from_utf8(out).expect("text"),
-            "event: position\ndata: {\"type\":\"position\",\"state\":\"waiting\",\"ahead\":1204,\"wait_s\":null,\
-             \"rate_per_min\":600,\"notice\":\"two\\nlines\"}\n\nevent: called\ndata: {\"type\":\"called\"}\n\n\
+            "data: {\"type\":\"position\",\"state\":\"waiting\",\"ahead\":1204,\"wait_s\":null,\
+             \"rate_per_min\":600,\"notice\":\"two\\nlines\"}\n\ndata: {\"type\":\"called\"}\n\n\
              retry: 1500\n\n"
         );
     }

@@ -1,0 +1,299 @@
+//! One edge: made from a configuration, started, drained.
+//!
+//! Everything that can be wrong is found before anything is served: keys, journals, page templates, certificates and
+//! every address. Pingora's own process management is not used; its HTTP proxy runs as a service on this process's
+//! runtime, on sockets bound here.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use pingora::listeners::ListenerConfig;
+use pingora::listeners::tls::TlsSettings;
+use pingora::protocols::l4::stream::L4BufferSettings;
+use pingora::server::Fds;
+use pingora::server::configuration::ServerConf;
+use pingora::services::Service as _;
+use tidegate_config::{Config, Tls};
+use tidegate_queue::line::Settings;
+use tidegate_queue::store::{JournalError, MemoryStore, StoreError, SystemMoment};
+use tidegate_queue::tokens::{KeyFile, KeyFileError, KeyRing};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::admin::{self, AdminState};
+use crate::metrics::Metrics;
+use crate::page::ThemeError;
+use crate::request::route::BadRoute;
+use crate::room::{Driver, Room};
+use crate::service::{Gatekeeper, Upstreams};
+use crate::shared::Shared;
+
+/// The key file's name under `data_dir`.
+pub const KEY_FILE: &str = "keys.json";
+/// A key file that changed is read again within this.
+const KEYS_EVERY: Duration = Duration::from_secs(5);
+
+/// Why an edge does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address is taken or not ours.
+    #[error("cannot listen on {address} ({what}): {source}{}", hint(source))]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What for.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The data directory cannot be used.
+    #[error("cannot use the data directory {}: {source}; choose another with --data-dir, or make this one writable", path.display())]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    /// A journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A line did not take its first tick.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A room's page.
+    #[error("room {room}: {source}")]
+    Theme {
+        /// Which room.
+        room: String,
+        /// What is wrong with it.
+        source: ThemeError,
+    },
+    /// A route.
+    #[error(transparent)]
+    Route(#[from] BadRoute),
+    /// An upstream's server.
+    #[error("upstream {upstream}: cannot resolve {server}: {source}")]
+    Upstream {
+        /// Which upstream.
+        upstream: String,
+        /// Which server.
+        server: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The certificate.
+    #[error("cannot use the certificate {} with the key {}: {reason}", cert.display(), key.display())]
+    Tls {
+        /// Certificate file.
+        cert: PathBuf,
+        /// Key file.
+        key: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; stop what listens there, or choose another address with --listen or --admin-listen",
+        io::ErrorKind::PermissionDenied => "; ports under 1024 need privileges: choose another address",
+        io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
+        _ => "",
+    }
+}
+
+/// An edge whose addresses are bound and whose rooms have begun; nothing is served yet.
+pub struct Edge {
+    shared: Arc<Shared>,
+    drivers: Vec<Driver>,
+    public: Vec<TcpListener>,
+    admin: TcpListener,
+    admin_state: AdminState,
+    ready: Arc<AtomicBool>,
+    gatekeeper: Gatekeeper,
+    in_flight: Arc<AtomicUsize>,
+    tls: Option<Tls>,
+    key_path: PathBuf,
+    drain_within: Duration,
+}
+
+impl Edge {
+    /// Makes everything ready to serve. `admin_token` opens the admin API.
+    pub async fn start(config: &Config, admin_token: String) -> Result<Self, StartError> {
+        let edge = &config.edge;
+        let data_dir = |source| StartError::DataDir { path: edge.data_dir.clone(), source };
+        std::fs::create_dir_all(&edge.data_dir).map_err(data_dir)?;
+        let bind = |address: SocketAddr, what| {
+            let bound = bind(address);
+            bound.map_err(|source| StartError::Bind { address, what, source })
+        };
+        let public: Vec<TcpListener> =
+            edge.listen.iter().map(|address| bind(*address, "the site")).collect::<Result<_, _>>()?;
+        let admin = bind(edge.admin_listen, "the admin API")?;
+        if let Some(tls) = &edge.tls {
+            check_tls(tls)?;
+        }
+        let key_path = edge.data_dir.join(KEY_FILE);
+        let ring = KeyRing::new(&KeyFile::load_or_create(&key_path, unix_s())?);
+        let metrics = Arc::new(Metrics::new());
+
+        let moment = Arc::new(SystemMoment::default());
+        let (mut rooms, mut drivers) = (BTreeMap::new(), Vec::new());
+        for room in &config.rooms {
+            let id = room.id.as_str().to_owned();
+            let journal = edge.data_dir.join(format!("line-{id}.journal"));
+            let store = MemoryStore::open(&journal, Settings::from(room), rand::random(), moment.clone())?;
+            let room = Room::new(room.clone(), Arc::new(store), edge.joins_per_address_per_min)
+                .map_err(|source| StartError::Theme { room: id.clone(), source })?;
+            let mut driver = Driver::new(room.clone(), metrics.clone(), rand::random());
+            driver.begin().await?;
+            drivers.push(driver);
+            rooms.insert(id, room);
+        }
+        let rooms = Arc::new(rooms);
+        let shared = Shared::new(rooms.clone(), ring, metrics.clone(), edge);
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let upstreams = Upstreams::resolve(&config.upstreams)?;
+        let gatekeeper = Gatekeeper::new(shared.clone(), config, upstreams, in_flight.clone())?;
+        let ready = Arc::new(AtomicBool::new(false));
+        let admin_state = AdminState::new(rooms, metrics, admin_token, ready.clone());
+        let drain_within = edge.drain_within;
+        let tls = edge.tls.clone();
+        Ok(Self {
+            shared,
+            drivers,
+            public,
+            admin,
+            admin_state,
+            ready,
+            gatekeeper,
+            in_flight,
+            tls,
+            key_path,
+            drain_within,
+        })
+    }
+
+    /// The public addresses, as bound.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.public.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// The admin API's address, as bound.
+    pub fn admin_addr(&self) -> io::Result<SocketAddr> {
+        self.admin.local_addr()
+    }
+
+    /// Serves until `shutdown`, then drains: sockets are told to come back, requests under way are finished.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        for driver in self.drivers {
+            tasks.spawn(driver.run(stopped.clone()));
+        }
+        tasks.spawn(follow_keys(self.shared.clone(), self.key_path, stopped.clone()));
+        let admin = admin::serve(self.admin, self.admin_state, stopped.clone());
+        tasks.spawn(async move {
+            if let Err(error) = admin.await {
+                tracing::error!(%error, "the admin API stopped");
+            }
+        });
+
+        let (stop_accepting, accepting) = watch::channel(false);
+        let conf = ServerConf { threads: 1, ..ServerConf::default() };
+        let mut service = pingora::proxy::http_proxy_service(&Arc::new(conf), self.gatekeeper);
+        let mut fds = Fds::new();
+        for listener in self.public {
+            listener.set_nonblocking(true)?;
+            let address = listener.local_addr()?.to_string();
+            let mut endpoint = ListenerConfig::tcp(address.clone()).l4_buffer(L4BufferSettings::unbuffered());
+            if let Some(Tls { cert, key }) = &self.tls {
+                let (cert, key) = (cert.to_string_lossy(), key.to_string_lossy());
+                // Checked at start; a file that has changed since fails here, and says so.
+                let settings = TlsSettings::intermediate(&cert, &key).map_err(io::Error::other)?;
+                endpoint = endpoint.tls(settings);
+            }
+            service.add_listener(endpoint);
+            fds.add(address, std::os::fd::IntoRawFd::into_raw_fd(listener));
+        }
+        let fds = Arc::new(parking_lot::Mutex::new(fds));
+        let mut serving = tokio::spawn(async move { service.start_service(Some(fds), accepting, 1).await });
+        self.ready.store(true, Ordering::Relaxed);
+
+        tokio::select! {
+            () = shutdown => {}
+            ended = &mut serving => return ended.map_err(io::Error::other),
+        }
+        self.ready.store(false, Ordering::Relaxed);
+        tracing::info!("draining: sockets are told to come back, requests under way are finished");
+        let _ = stop_accepting.send(true);
+        self.shared.stop();
+        let deadline = Instant::now() + self.drain_within;
+        while Instant::now() < deadline {
+            if self.in_flight.load(Ordering::Relaxed) == 0 && self.shared.sockets.open() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let _ = stop.send(true);
+        let last = tokio::time::timeout(Duration::from_secs(2), async { while tasks.join_next().await.is_some() {} });
+        let _ = last.await;
+        serving.abort();
+        Ok(())
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    // The standard library sets SO_REUSEADDR on Unix: a restart need not wait for old connections to be forgotten.
+    TcpListener::bind(address)
+}
+
+fn unix_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Pingora takes certificates on trust and panics later; so they are tried here.
+fn check_tls(tls: &Tls) -> Result<(), StartError> {
+    let problem = |reason: String| StartError::Tls { cert: tls.cert.clone(), key: tls.key.clone(), reason };
+    for path in [&tls.cert, &tls.key] {
+        std::fs::metadata(path).map_err(|error| problem(error.to_string()))?;
+    }
+    let (cert, key) = (tls.cert.to_string_lossy(), tls.key.to_string_lossy());
+    let built = std::panic::catch_unwind(|| TlsSettings::intermediate(&cert, &key).map(|settings| drop(settings.build())));
+    match built {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(problem(error.to_string())),
+        Err(_) => Err(problem("they are not a PEM certificate chain and its private key".to_owned())),
+    }
+}
+
+/// Takes over keys that were rotated while this edge runs.
+async fn follow_keys(shared: Arc<Shared>, path: PathBuf, mut stop: watch::Receiver<bool>) {
+    let changed = |path: &PathBuf| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let mut known = changed(&path);
+    while !*stop.borrow() {
+        tokio::select! {
+            () = tokio::time::sleep(KEYS_EVERY) => {}
+            _ = stop.changed() => {}
+        }
+        let now = changed(&path);
+        if now.is_some() && now != known {
+            known = now;
+            match KeyFile::load_or_create(&path, unix_s()) {
+                Ok(file) => {
+                    shared.ring.store(Arc::new(KeyRing::new(&file)));
+                    tracing::info!("the keys were changed: new tokens are signed with the newest");
+                }
+                Err(error) => tracing::error!(%error, "the changed keys are not used"),
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A navigation without a visit: straight through, through `enter`, or the waiting page.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
+use http::{HeaderName, HeaderValue, StatusCode};
+use tidegate_config::OnTurn;
+
+use super::enter::{exchange, straight_cookies};
+use super::identity::{Identity, cookies_of, new_visitor, visit_cookie};
+use super::places::{hear, nobody, poll_after_s};
+use super::{Answer, Asked};
+use crate::page::{self, View};
+use crate::request::headers::names_token;
+use crate::request::problem::cases;
+use crate::room::{Fan, Joined, Resumed, Room};
+use crate::shared::Shared;
+use crate::wire::message::{Position, State};
+
+/// On every waiting page: which room it belongs to.
+const ROOM: HeaderName = HeaderName::from_static("tidegate-room");
+
+/// What becomes of a navigation.
+pub enum Arrival {
+    /// Nobody was in line: the request goes on, with these cookies on its answer.
+    Straight {
+        /// The token of the new visit.
+        visit_token: String,
+        /// For the answer.
+        cookies: Vec<HeaderValue>,
+    },
+    /// An answer of ours.
+    Answer(Answer),
+}
+
+/// A fan at the gate: one who has a place goes on holding it, anyone else takes one.
+pub async fn arrive(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>) -> Arrival {
+    let ring = shared.ring.load();
+    let identity = Identity::read(&ring, room, asked, None);
+    if let Some(claims) = identity.place_if_good(room) {
+        match room.resume(claims).await {
+            Resumed::Fan(fan) => return Arrival::Answer(again(shared, room, asked, &fan).await),
+            Resumed::StoreLost => return Arrival::Answer(without_place(room, shared, asked, page::State::StoreLost)),
+            Resumed::Arrival => {}
+        }
+    }
+    if let Err(seconds) = room.joins.admit(asked.client, Instant::now()) {
+        shared.metrics.joined(&room.config.id, "refused");
+        return Arrival::Answer(cases::too_many_joins(seconds).into());
+    }
+    let visitor = identity.visitor.unwrap_or_else(new_visitor);
+    match room.join().await {
+        Joined::Straight { round, visit, lives } => {
+            shared.metrics.joined(&room.config.id, "straight");
+            let token = room.visit_token(&ring, round, visit, visitor, lives);
+            let life = Duration::from_millis(lives.1.saturating_sub(room.clock.now_ms()));
+            let cookies = straight_cookies(shared, room, asked.secure, visitor, (&token, life));
+            Arrival::Straight { visit_token: token, cookies }
+        }
+        Joined::Waiting { round, place } => {
+            shared.metrics.joined(&room.config.id, "waiting");
+            let fan = room.hold_new(place, round, visitor);
+            let token = room.place_token(&ring, &fan);
+            let cookies = cookies_of(&ring, room, asked.secure, visitor, Some(&token));
+            Arrival::Answer(waiting_page(shared, room, asked, &fan).cookies(cookies))
+        }
+        Joined::NoPlaces => Arrival::Answer(without_place(room, shared, asked, page::State::Closed)),
+        Joined::StoreLost => Arrival::Answer(without_place(room, shared, asked, page::State::StoreLost)),
+    }
+}
+
+/// Reloading the page is a poll, and leads through `enter` once admitted: so it works without scripts to the end.
+async fn again(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>, fan: &Arc<Fan>) -> Answer {
+    let answers = room.config.on_turn == OnTurn::Enter;
+    if let Some(turn) = hear(room, fan, answers).await {
+        if let Ok((token, lives)) = exchange(shared, room, fan.round, turn.visit, fan.visitor).await {
+            shared.metrics.admitted_pushed(&room.config.id);
+            let cookie = visit_cookie(room, asked.secure, &token, lives);
+            return Answer::see_other(asked.target).cookies(cookie);
+        }
+    }
+    waiting_page(shared, room, asked, fan)
+}
+
+/// The waiting page for a fan who holds a place.
+fn waiting_page(shared: &Shared, room: &Room, asked: &Asked<'_>, fan: &Arc<Fan>) -> Answer {
+    let snapshot = room.snapshot();
+    let standing = snapshot.standing(fan, room.stock(), room.config.sold_out_by_stock);
+    let called = room.is_called(fan) && !fan.has_answered();
+    let state = match standing.state {
+        State::Waiting if called => page::State::Called,
+        State::Waiting => page::State::Waiting,
+        State::Paused if !snapshot.store_up => page::State::StoreLost,
+        State::Paused => page::State::Paused,
+        State::BeforeSale => page::State::BeforeSale,
+        State::SoldOut => page::State::SoldOut,
+        State::Closed => page::State::Closed,
+    };
+    render(room, shared, asked, (state, Some(fan.place.number)), &standing.position(&snapshot))
+}
+
+/// The page while no place can be given.
+fn without_place(room: &Room, shared: &Shared, asked: &Asked<'_>, state: page::State) -> Answer {
+    render(room, shared, asked, (state, None), &nobody(State::Paused))
+}
+
+fn render(
+    room: &Room,
+    shared: &Shared,
+    asked: &Asked<'_>,
+    (state, number): (page::State, Option<u64>),
+    position: &Position<'_>,
+) -> Answer {
+    let text = |name: &HeaderName| asked.headers.get(name).and_then(|value| value.to_str().ok());
+    let lang = page::negotiate(text(&ACCEPT_LANGUAGE));
+    let view = View {
+        lang,
+        state,
+        number,
+        ahead: number.map(|_| position.ahead),
+        wait_s: position.wait_s,
+        opens_at: None,
+        notice: position.notice,
+        stock: position.stock.map(|left| (left.free, left.held)),
+        refresh_s: poll_after_s(room, position.ahead),
+        room: &room.config.id,
+        prefix: &shared.prefix,
+        return_to: asked.target,
+    };
+    let status = StatusCode::from_u16(room.config.waiting_status).unwrap_or(StatusCode::OK);
+    let mut answer = Answer::empty(status)
+        .header(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
+        .header(CONTENT_LANGUAGE, HeaderValue::from_static(lang.tag()))
+        .header(VARY, HeaderValue::from_static("accept-language, accept-encoding, cookie"))
+        .header(http::header::REFERRER_POLICY, HeaderValue::from_static("same-origin"))
+        .header(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
+        .header(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
+    if let Ok(id) = HeaderValue::from_str(room.config.id.as_str()) {
+        answer = answer.header(ROOM, id);
+    }
+    if let Ok(policy) = HeaderValue::from_str(room.theme.csp()) {
+        answer = answer.header(http::header::CONTENT_SECURITY_POLICY, policy);
+    }
+    if names_token_without_weight(asked, "gzip") {
+        answer.body = room.theme.render_gzip(&view);
+        answer.header(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+    } else {
+        answer.body = room.theme.render(&view);
+        answer
+    }
+}
+
+/// Whether an encoding is accepted; one with a weight is taken at its word only where it is not zero.
+fn names_token_without_weight(asked: &Asked<'_>, coding: &str) -> bool {
+    names_token(asked.headers, &ACCEPT_ENCODING, coding)
+        || crate::request::headers::list(asked.headers, &ACCEPT_ENCODING).any(|element| {
+            element.split_once(';').is_some_and(|(name, weight)| {
+                name.trim().eq_ignore_ascii_case(coding)
+                    && weight.trim().strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()).is_some_and(|q| q > 0.0)
+            })
+        })
+}
+
+/// Told to join: for everything that is no navigation. Nothing is forwarded and no place taken.
+pub fn wait(shared: &Shared, room: &Room) -> Answer {
+    let snapshot = room.snapshot();
+    if !snapshot.store_up {
+        return cases::store_lost(5).into();
+    }
+    let join = format!("{}rooms/{}/places", shared.prefix, room.config.id);
+    cases::waiting(&join, 5).into()
+}

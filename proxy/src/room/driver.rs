@@ -1,0 +1,280 @@
+//! The heartbeat of a room at this edge: gathers, ticks, hands out what came back.
+//!
+//! At most one tick is in flight. With work waiting the next goes at once; otherwise ten times a second while anyone
+//! is held and once a second when idle.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidegate_queue::line::{BLOCKS_MAX, BlockId, Place, Reply, Round, Status, View, VisitId};
+use tidegate_queue::store::StoreError;
+use tidegate_queue::wait::Pace;
+use tokio::sync::watch;
+
+use super::fans::Turn;
+use super::inbox::{Batch, Joined};
+use super::snapshot::Snapshot;
+use super::Room;
+use crate::metrics::Metrics;
+
+/// A tick every so often while anyone is held here.
+const TICK_EVERY: Duration = Duration::from_millis(100);
+/// A tick every so often when nobody is.
+const IDLE_EVERY: Duration = Duration::from_secs(1);
+/// Between two ticks at least, so that batches grow with the load.
+const BREATH: Duration = Duration::from_millis(1);
+/// Pictures of the line are made this often.
+const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+/// After a store that did not answer, the same tick again.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// Looking for fans who went away, and visits that are over.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// Fans let go in one sweep.
+const SWEPT_MAX: usize = 20_000;
+
+/// Keeps one room of this edge in step with its store.
+pub struct Driver {
+    room: Arc<Room>,
+    metrics: Arc<Metrics>,
+    boot: u64,
+    seq: u64,
+    grants_read: u64,
+    ended_read: u64,
+    settings_read: u64,
+    view: View,
+    pace: Pace,
+    current: Snapshot,
+    published: Option<Instant>,
+    swept: Instant,
+    next_block: Option<BlockId>,
+}
+
+impl Driver {
+    /// A driver for `room`; `boot` tells this life of this edge from all others.
+    pub fn new(room: Arc<Room>, metrics: Arc<Metrics>, boot: u64) -> Self {
+        let current = Snapshot::clone(&room.snapshot());
+        Self {
+            room,
+            metrics,
+            boot,
+            seq: 0,
+            grants_read: 0,
+            ended_read: 0,
+            settings_read: 0,
+            view: View::default(),
+            pace: Pace::default(),
+            current,
+            published: None,
+            swept: Instant::now(),
+            next_block: None,
+        }
+    }
+
+    /// The first exchange: from then on the room knows its round and its settings.
+    pub async fn begin(&mut self) -> Result<(), StoreError> {
+        self.tick().await.map(|_| ())
+    }
+
+    /// Ticks until told to stop, and once more for what gathered meanwhile.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut more = false;
+        while !*stop.borrow() {
+            if !more {
+                let every = if self.room.fans.is_empty() { IDLE_EVERY } else { TICK_EVERY };
+                tokio::select! {
+                    () = self.room.inbox.gathered() => {}
+                    () = tokio::time::sleep(every) => {}
+                    _ = stop.changed() => {}
+                }
+            }
+            match self.tick().await {
+                Ok(left) => more = left,
+                Err(error) => {
+                    tracing::error!(room = %self.room.config.id, %error, "a tick failed for good; going on without it");
+                }
+            }
+            tokio::time::sleep(BREATH).await;
+        }
+        if let Err(error) = self.tick().await {
+            tracing::warn!(room = %self.room.config.id, %error, "the last tick failed");
+        }
+    }
+
+    /// One exchange; true when more has gathered than it could carry.
+    async fn tick(&mut self) -> Result<bool, StoreError> {
+        let held = self.room.fans.blocks();
+        let due = self.published.is_none_or(|at| at.elapsed() >= PUBLISH_EVERY);
+        let mut batch = Batch::default();
+        let more = self.room.inbox.fill(&mut batch);
+        self.seq += 1;
+        let request = &mut batch.request;
+        (request.boot, request.seq) = (self.boot, self.seq);
+        request.grants_read = self.grants_read;
+        request.ended_read = self.ended_read;
+        request.settings_read = self.settings_read;
+        if due {
+            request.counts = true;
+            request.blocks = self.wanted(&held);
+        }
+        let (reply, sent) = loop {
+            let sent = Instant::now();
+            match self.room.store.tick(&batch.request).await {
+                Ok(reply) => break (reply, sent),
+                Err(error @ StoreError::Refused(_)) => return Err(error),
+                Err(error) => {
+                    self.store_lost(&error);
+                    tokio::time::sleep(RETRY_AFTER).await;
+                }
+            }
+        };
+        self.metrics.tick(&self.room.config.id, sent.elapsed(), batch.request.entries(), batch.request.arrivals);
+        self.take_in(batch, &reply, sent);
+        if due {
+            self.publish(&reply, &held);
+        }
+        Ok(more)
+    }
+
+    fn store_lost(&mut self, error: &StoreError) {
+        if self.current.store_up {
+            tracing::error!(room = %self.room.config.id, %error, "the store does not answer: the line holds still");
+            self.current.store_up = false;
+            self.room.publish(self.current.clone());
+            self.metrics.store_up(&self.room.config.id, false);
+            self.room.fans.wake_all();
+        }
+    }
+
+    /// Blocks to read: those of the fans held here, in turn, and the one the floor splits.
+    fn wanted(&mut self, held: &BTreeSet<BlockId>) -> Vec<BlockId> {
+        let floor = self.view.floor_block();
+        let from = self.next_block.unwrap_or(floor);
+        let in_turn = held.range(from..).chain(held.range(..from)).copied();
+        let mut wanted: Vec<BlockId> = in_turn.take(BLOCKS_MAX - 1).collect();
+        self.next_block = if held.len() > wanted.len() { wanted.last().copied() } else { None };
+        if !wanted.contains(&floor) {
+            wanted.push(floor);
+        }
+        wanted
+    }
+
+    /// Answers everyone who waited for this tick, and tells the fans what happened to them.
+    fn take_in(&mut self, batch: Batch, reply: &Reply, sent: Instant) {
+        let room = self.room.clone();
+        room.clock.set(reply.now_ms, sent);
+        self.grants_read = reply.grants.1;
+        self.ended_read = reply.ended.1;
+        let new_round = self.current.round != reply.round && self.current.round != Round(0);
+        let regrouping = self.current.status != Status::Regroup && reply.status == Status::Regroup;
+        let announce = self.announces(reply);
+        if let Some(settings) = &reply.settings {
+            self.settings_read = settings.version;
+        }
+        let called_before = self.current.front.called_upto;
+        self.current.take_over(reply);
+        if regrouping {
+            tracing::warn!(room = %room.config.id, epoch = reply.epoch.0, "a new epoch: regrouping");
+        }
+        if new_round {
+            room.visits.end_all();
+            room.fans.spend_all();
+        }
+        // What a request woken below reads must already be so.
+        let moved = reply.front.called_upto != called_before;
+        if moved || announce || new_round {
+            let mut picture = self.current.clone();
+            picture.view = self.view.clone();
+            picture.pace = self.pace.clone();
+            room.publish(picture);
+        }
+
+        for visit in &reply.ended.0 {
+            self.visit_over(*visit);
+        }
+        for place in &reply.spent {
+            room.fans.spend(*place);
+        }
+        for grant in &reply.grants.0 {
+            if let Some(fan) = room.fans.get(grant.visit.place) {
+                fan.set_turn(Some(Turn { visit: grant.visit, hard_end_ms: grant.hard_end_ms }));
+            }
+        }
+        self.answer(batch, reply);
+        if announce {
+            room.fans.wake_all();
+        } else {
+            room.fans.wake_between(called_before, reply.front.called_upto);
+        }
+        if self.swept.elapsed() >= SWEEP_EVERY {
+            self.swept = Instant::now();
+            room.inbox.absent(room.fans.sweep(room.config.away_after, SWEPT_MAX));
+            room.visits.sweep(reply.now_ms);
+        }
+    }
+
+    /// Whether everyone in line must hear at once.
+    fn announces(&self, reply: &Reply) -> bool {
+        let changed = reply.settings.as_ref().is_some_and(|new| {
+            let old = &self.current.settings;
+            (new.mode, &new.notice, new.admit_per_min == 0) != (old.mode, &old.notice, old.admit_per_min == 0)
+        });
+        changed || self.current.status != reply.status || !self.current.store_up
+    }
+
+    fn visit_over(&self, visit: VisitId) {
+        self.room.visits.end(visit);
+        if let Some(fan) = self.room.fans.get(visit.place) {
+            if fan.turn().is_some_and(|turn| turn.visit == visit) {
+                fan.set_turn(None);
+            }
+        }
+    }
+
+    fn answer(&self, batch: Batch, reply: &Reply) {
+        // Whoever asked may have gone meanwhile; then nobody is told.
+        let mut places = reply.given.map(|given| (0..given.count).map(move |offset| (given, u64::from(offset))));
+        for tell in batch.joins {
+            let joined = match places.as_mut().and_then(Iterator::next) {
+                Some((given, offset)) => {
+                    let place = Place { number: given.first.number + offset, ..given.first };
+                    if offset < u64::from(given.straight) {
+                        let turn = tidegate_queue::line::Turn(given.turn.0 + offset);
+                        let lives = (given.expires_at_ms, given.hard_end_ms);
+                        Joined::Straight { round: reply.round, visit: VisitId { place, turn }, lives }
+                    } else {
+                        Joined::Waiting { round: reply.round, place }
+                    }
+                }
+                None => Joined::NoPlaces,
+            };
+            let _ = tell.send(joined);
+        }
+        for (renewed, tell) in reply.renewed.iter().zip(batch.renewed) {
+            self.room.visits.renewed(renewed.visit, renewed.expires_at_ms);
+            let _ = tell.map(|tell| tell.send(renewed.expires_at_ms));
+        }
+        for (entered, tell) in reply.entered.iter().zip(batch.entered) {
+            let _ = tell.send(*entered);
+        }
+        let spent: BTreeSet<Place> = reply.spent.iter().copied().collect();
+        for (place, tell) in batch.back {
+            let _ = tell.map(|tell| tell.send(!spent.contains(&place)));
+        }
+        for tell in batch.ended.into_iter().flatten() {
+            let _ = tell.send(());
+        }
+    }
+
+    /// Makes the picture that everyone sees until the next.
+    fn publish(&mut self, reply: &Reply, held: &BTreeSet<BlockId>) {
+        self.view.update(reply, held);
+        self.pace.observe(reply, &self.current.settings);
+        self.current.view = self.view.clone();
+        self.current.pace = self.pace.clone();
+        self.room.publish(self.current.clone());
+        self.metrics.figures(&self.room.config.id, &reply.figures, self.room.fans.len());
+        self.metrics.store_up(&self.room.config.id, true);
+        self.published = Some(Instant::now());
+    }
+}

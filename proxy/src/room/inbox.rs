@@ -1,0 +1,197 @@
+//! What gathers between two ticks: entries, and who waits for the answer to them.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tidegate_queue::line::{ENTRIES_MAX, Entered, Place, Renew, Request, Round, VisitId, Visitor};
+use tokio::sync::{Notify, oneshot};
+
+/// Joins that may wait for a tick. Ticks take milliseconds; if this many wait, the store has stopped answering.
+const JOINS_MAX: usize = 200_000;
+/// Joins sent in one tick: they are one number to the line, but each is answered.
+const JOINS_A_TICK: usize = 5_000;
+
+/// What became of a join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// Nobody was in line: the visit is theirs.
+    Straight {
+        /// The round.
+        round: Round,
+        /// The visit.
+        visit: VisitId,
+        /// Until when, unless they come back, and when it ends at the latest; room time.
+        lives: (u64, u64),
+    },
+    /// A place.
+    Waiting {
+        /// The round.
+        round: Round,
+        /// The place.
+        place: Place,
+    },
+    /// The room gives no places: it is draining, or its round is over.
+    NoPlaces,
+    /// The store does not answer.
+    StoreLost,
+}
+
+type Tell<T> = Option<oneshot::Sender<T>>;
+
+#[derive(Default)]
+struct Gathered {
+    joins: VecDeque<oneshot::Sender<Joined>>,
+    end: VecDeque<(VisitId, Tell<()>)>,
+    renew: VecDeque<(Renew, Tell<Option<u64>>)>,
+    take: VecDeque<VisitId>,
+    enter: VecDeque<((VisitId, Visitor), oneshot::Sender<Entered>)>,
+    leave: VecDeque<Place>,
+    absent: VecDeque<Place>,
+    back: VecDeque<(Place, Tell<bool>)>,
+    here: VecDeque<Place>,
+}
+
+/// One tick's worth, with everyone who waits for it.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) request: Request,
+    pub(super) joins: Vec<oneshot::Sender<Joined>>,
+    pub(super) ended: Vec<Tell<()>>,
+    pub(super) renewed: Vec<Tell<Option<u64>>>,
+    pub(super) entered: Vec<oneshot::Sender<Entered>>,
+    pub(super) back: Vec<(Place, Tell<bool>)>,
+}
+
+/// Where requests and sockets leave what the next tick must carry.
+#[derive(Default)]
+pub struct Inbox {
+    gathered: Mutex<Gathered>,
+    wake: Notify,
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, Gathered> {
+        // Pushing and popping leave the queues whole even if a caller panics.
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, put: impl FnOnce(&mut Gathered)) {
+        put(&mut self.lock());
+        self.wake.notify_one();
+    }
+
+    fn ask<T>(&self, put: impl FnOnce(&mut Gathered, oneshot::Sender<T>)) -> oneshot::Receiver<T> {
+        let (tell, told) = oneshot::channel();
+        self.put(|gathered| put(gathered, tell));
+        told
+    }
+
+    /// A new fan; `None` when far too many wait already.
+    pub(super) fn join(&self) -> Option<oneshot::Receiver<Joined>> {
+        if self.lock().joins.len() >= JOINS_MAX {
+            return None;
+        }
+        Some(self.ask(|gathered, tell| gathered.joins.push_back(tell)))
+    }
+
+    /// A fan who came back; told whether the place still waits or is under way.
+    pub(super) fn back(&self, place: Place) -> oneshot::Receiver<bool> {
+        self.ask(|gathered, tell| gathered.back.push_back((place, Some(tell))))
+    }
+
+    /// A fan exchanging the admission token.
+    pub fn enter(&self, visit: VisitId, visitor: Visitor) -> oneshot::Receiver<Entered> {
+        self.ask(|gathered, tell| gathered.enter.push_back(((visit, visitor), tell)))
+    }
+
+    pub(super) fn renew_and_tell(&self, visit: VisitId, hard_end_ms: u64) -> oneshot::Receiver<Option<u64>> {
+        self.ask(|gathered, tell| gathered.renew.push_back((Renew { visit, hard_end_ms }, Some(tell))))
+    }
+
+    pub(super) fn renew(&self, visit: VisitId, hard_end_ms: u64) {
+        self.put(|gathered| gathered.renew.push_back((Renew { visit, hard_end_ms }, None)));
+    }
+
+    pub(super) fn end_and_tell(&self, visit: VisitId) -> oneshot::Receiver<()> {
+        self.ask(|gathered, tell| gathered.end.push_back((visit, Some(tell))))
+    }
+
+    /// The origin's word that a visit is over.
+    pub fn end(&self, visit: VisitId) {
+        self.put(|gathered| gathered.end.push_back((visit, None)));
+    }
+
+    pub(super) fn take(&self, visit: VisitId) {
+        self.put(|gathered| gathered.take.push_back(visit));
+    }
+
+    pub(super) fn here(&self, place: Place) {
+        self.put(|gathered| gathered.here.push_back(place));
+    }
+
+    /// A fan gives the place up.
+    pub fn leave(&self, place: Place) {
+        self.put(|gathered| gathered.leave.push_back(place));
+    }
+
+    pub(super) fn absent(&self, places: Vec<Place>) {
+        if !places.is_empty() {
+            self.put(|gathered| gathered.absent.extend(places));
+        }
+    }
+
+    /// Asks for a tick soon, with nothing to carry.
+    pub(super) fn nudge(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Until something has gathered since the last tick.
+    pub(super) async fn gathered(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Takes as much as one tick may carry; true when something is left for the next.
+    pub(super) fn fill(&self, batch: &mut Batch) -> bool {
+        let mut gathered = self.lock();
+        let mut room = ENTRIES_MAX;
+        let mut share = |len: usize| {
+            let taken = len.min(room);
+            room -= taken;
+            taken
+        };
+        let request = &mut batch.request;
+        // Ends before all else: a slot that is free must not wait for those who ask for one.
+        for (visit, tell) in drain(&mut gathered.end, &mut share) {
+            request.end.push(visit);
+            batch.ended.push(tell);
+        }
+        request.take.extend(drain(&mut gathered.take, &mut share));
+        request.here.extend(drain(&mut gathered.here, &mut share));
+        for (entry, tell) in drain(&mut gathered.enter, &mut share) {
+            request.enter.push(entry);
+            batch.entered.push(tell);
+        }
+        for (renew, tell) in drain(&mut gathered.renew, &mut share) {
+            request.renew.push(renew);
+            batch.renewed.push(tell);
+        }
+        request.leave.extend(drain(&mut gathered.leave, &mut share));
+        for (place, tell) in drain(&mut gathered.back, &mut share) {
+            request.back.push(place);
+            batch.back.push((place, tell));
+        }
+        request.absent.extend(drain(&mut gathered.absent, &mut share));
+        let joins = gathered.joins.len().min(JOINS_A_TICK);
+        batch.joins.extend(gathered.joins.drain(..joins));
+        request.arrivals = joins as u32;
+        room == 0 || !gathered.joins.is_empty()
+    }
+}
+
+fn drain<'a, T>(
+    queue: &'a mut VecDeque<T>,
+    share: &mut impl FnMut(usize) -> usize,
+) -> std::collections::vec_deque::Drain<'a, T> {
+    let taken = share(queue.len());
+    queue.drain(..taken)
+}

@@ -1,0 +1,126 @@
+//! The command line: what can be asked, and the help that teaches it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::rehearse;
+
+/// A waiting room at the edge: holds a surge in a fair line, and lets in exactly as many as the site can carry.
+#[derive(Parser)]
+#[command(
+    name = "tidegate",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a command, `tidegate` is `tidegate up`: everything on this machine, nothing else needed.\n\n\
+        First steps:\n  \
+        tidegate                                   start the edge, booking and search on embedded defaults\n  \
+        tidegate rehearse --fans 300 --over 5s     send 300 fans through it and have every promise checked\n  \
+        tidegate check my-site.toml                find every mistake of a configuration at once\n  \
+        tidegate proxy --config my-site.toml       only the edge, in front of a site that exists"
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// The flags of `up`, when no command is given.
+    #[command(flatten)]
+    pub(crate) up: Serve,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run everything: the edge, and the booking and search services behind it (the default)
+    Up(Serve),
+    /// Run only the edge
+    Proxy(One),
+    /// Run only the booking service
+    Booking(One),
+    /// Run only the search service
+    Search(One),
+    /// Find every mistake of a configuration file; exits with 64 if there is one
+    Check(Check),
+    /// List, rotate or export the signing keys
+    Keys(Keys),
+    /// Send a crowd of fans through a running edge and check every promise
+    Rehearse(rehearse::Args),
+}
+
+/// What stands above the configuration file. Each is also a variable: `TIDEGATE_LISTEN` and so on.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Above {
+    /// Address of the site [env: TIDEGATE_LISTEN]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Address of the admin API, metrics and health [env: TIDEGATE_ADMIN_LISTEN]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// Address of the booking service [env: TIDEGATE_BOOKING_LISTEN]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) booking_listen: Option<SocketAddr>,
+    /// Address of the search service [env: TIDEGATE_SEARCH_LISTEN]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) search_listen: Option<SocketAddr>,
+    /// Directory of keys, journals and embedded databases [env: TIDEGATE_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// How to run everything.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Serve {
+    /// Configuration file; left out, the embedded one is used [env: TIDEGATE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) above: Above,
+}
+
+/// How to run one part.
+#[derive(Args, Clone)]
+pub(crate) struct One {
+    /// Configuration file [env: TIDEGATE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) above: Above,
+}
+
+/// What to check.
+#[derive(Args)]
+pub(crate) struct Check {
+    /// The configuration file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+/// What to do with the keys.
+#[derive(Args)]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    pub(crate) command: KeysCommand,
+}
+
+/// What to do with the keys.
+#[derive(Subcommand)]
+pub(crate) enum KeysCommand {
+    /// List the keys: id, age, and which of them signs
+    List(KeysAt),
+    /// Sign with a new key from now on; tokens signed with older ones stay good, and a running edge follows by itself
+    Rotate(KeysAt),
+    /// Print the public keys as a JWKS document, for origins that verify `Tidegate-Assertion` offline
+    Export(KeysAt),
+}
+
+/// Where the keys are.
+#[derive(Args)]
+pub(crate) struct KeysAt {
+    /// Configuration file that names the data directory [env: TIDEGATE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The data directory itself [env: TIDEGATE_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}

@@ -1,0 +1,64 @@
+//! Where settings come from: a file or the embedded one, variables above it, flags above those.
+
+use std::path::{Path, PathBuf};
+
+use tidegate_config::{Config, Overrides, Problems, examples};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::Above;
+
+/// The command line, the environment or the configuration is wrong.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadSettings {
+    /// The configuration or a variable.
+    #[error("the configuration cannot be used\n{0}")]
+    Problems(#[from] Problems),
+    /// No file was named where one is needed.
+    #[error(
+        "which configuration? Name one with --config FILE or TIDEGATE_CONFIG; `tidegate up` runs without one, and \
+         examples of both kinds come with the sources, in config/examples"
+    )]
+    NoFile,
+    /// The file has no such part.
+    #[error("{} has no [{part}] section: add one, or run another part", file.display())]
+    NoPart {
+        /// Which part.
+        part: &'static str,
+        /// Which file.
+        file: PathBuf,
+    },
+}
+
+/// Says what happens on standard error. `TIDEGATE_LOG` says how much, in the `tracing` filter syntax.
+pub(crate) fn log(default: &str) {
+    let filter = EnvFilter::try_from_env("TIDEGATE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second call, as in a test, keeps the first.
+    let _ = subscriber.try_init();
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The configuration file that was named, if any.
+pub(crate) fn file(flag: Option<PathBuf>) -> Option<PathBuf> {
+    flag.or_else(|| variable("TIDEGATE_CONFIG").map(PathBuf::from))
+}
+
+/// The configuration of `file`, or the embedded one; variables and flags above it.
+pub(crate) fn load(file: Option<&Path>, above: Above) -> Result<Config, BadSettings> {
+    let config = match file {
+        Some(file) => tidegate_config::load(file)?,
+        None => tidegate_config::parse(examples::UP, "the embedded configuration", Path::new("."))?,
+    };
+    let flags = Overrides {
+        listen: above.listen,
+        admin_listen: above.admin_listen,
+        admin_token: None,
+        data_dir: above.data_dir,
+        booking_listen: above.booking_listen,
+        search_listen: above.search_listen,
+    };
+    Ok(config.with(flags.or(Overrides::from_env(variable)?))?)
+}

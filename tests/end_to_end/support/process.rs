@@ -1,0 +1,168 @@
+//! A Tidegate process with a directory and ports of its own, stopped when dropped.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Response, Sent, eventually, send};
+
+/// The real binary.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    for name in ["CONFIG", "LISTEN", "ADMIN_LISTEN", "ADMIN_TOKEN", "DATA_DIR", "BOOKING_LISTEN", "SEARCH_LISTEN"] {
+        command.env_remove(format!("TIDEGATE_{name}"));
+    }
+    command
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+/// The token the tests open the admin API with.
+const ADMIN_TOKEN: &str = "0123456789abcdef-tests";
+
+pub struct Tidegate {
+    /// `host:port` of the site.
+    pub site: String,
+    /// `host:port` of the admin API.
+    pub admin: String,
+    pub folder: TempDir,
+    child: Child,
+    args: Vec<String>,
+}
+
+impl Tidegate {
+    /// A proxy with one room, `drop`, in front of `origin`. `room` holds further lines of its section.
+    pub fn proxy(origin: SocketAddr, room: &str) -> Self {
+        Self::with(|folder, site, admin| {
+            let config = format!(
+                "[edge]\nlisten = [\"{site}\"]\nadmin_listen = \"{admin}\"\nadmin_token = \"{ADMIN_TOKEN}\"\n\
+                 data_dir = \"{}\"\nsockets_per_address_max = 5000\njoins_per_address_per_min = 20000\n\n\
+                 [[upstream]]\nname = \"shop\"\nservers = [\"{origin}\"]\n\n\
+                 [[room]]\nid = \"drop\"\n{room}\n\n\
+                 [[route]]\npath = \"/free/**\"\nupstream = \"shop\"\nfree = true\n\n\
+                 [[route]]\npath = \"/**\"\nupstream = \"shop\"\nroom = \"drop\"\n",
+                folder.join("data").display()
+            );
+            let file = folder.join("tidegate.toml");
+            std::fs::write(&file, config).expect("the configuration can be written");
+            vec!["proxy".to_owned(), "--config".to_owned(), file.display().to_string()]
+        })
+    }
+
+    /// Everything, on embedded defaults.
+    pub fn up() -> Self {
+        Self::with(|folder, site, admin| {
+            let port = || format!("127.0.0.1:{}", free_port());
+            let data = folder.join("data").display().to_string();
+            [
+                ("--listen", site.to_owned()),
+                ("--admin-listen", admin.to_owned()),
+                ("--booking-listen", port()),
+                ("--search-listen", port()),
+                ("--data-dir", data),
+            ]
+            .into_iter()
+            .flat_map(|(flag, value)| [flag.to_owned(), value])
+            .collect()
+        })
+    }
+
+    fn with(args: impl FnOnce(&Path, &str, &str) -> Vec<String>) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (site, admin) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+        let args = args(folder.path(), &site, &admin);
+        let child = spawn(&args, folder.path());
+        let tidegate = Self { site, admin, folder, child, args };
+        tidegate.wait_ready();
+        tidegate
+    }
+
+    fn wait_ready(&self) {
+        eventually(&format!("ready; its log:\n{}", self.log()), Duration::from_secs(30), || {
+            TcpStream::connect(&self.admin).ok()?;
+            (send(&self.admin, &Sent::new("GET", "/ready")).status == 200).then_some(())
+        });
+    }
+
+    /// What the process said so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(log_path(self.folder.path())).unwrap_or_default()
+    }
+
+    /// Ends the process at once, as a power cut to it would, and starts it again on the same data.
+    pub fn kill_and_restart(&mut self) {
+        self.child.kill().expect("the process can be killed");
+        self.child.wait().expect("the process ends");
+        self.child = spawn(&self.args, self.folder.path());
+        self.wait_ready();
+    }
+
+    /// Asks the process to stop, and says how it ended.
+    pub fn stop(&mut self) -> ExitStatus {
+        interrupt(&self.child);
+        eventually("the process ends after SIGINT", Duration::from_secs(20), || self.child.try_wait().expect("a child"))
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks the admin API.
+    pub fn ask(&self, sent: Sent) -> Response {
+        send(&self.admin, &sent.header("Authorization", format!("Bearer {ADMIN_TOKEN}")))
+    }
+
+    /// The figures of the room.
+    pub fn room(&self) -> Value {
+        self.ask(Sent::new("GET", "/api/v1/rooms/drop")).json()
+    }
+
+    /// Changes the room's settings.
+    pub fn change(&self, change: &Value) {
+        let answer = self.ask(Sent::new("PATCH", "/api/v1/rooms/drop").json(change));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
+
+impl Drop for Tidegate {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the process's log\n{}", self.log());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn log_path(folder: &Path) -> PathBuf {
+    folder.join("log.txt")
+}
+
+fn spawn(args: &[String], folder: &Path) -> Child {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log_path(folder)).expect("a log file");
+    let errors = log.try_clone().expect("a second handle");
+    let mut command = binary();
+    command.args(args).env("TIDEGATE_ADMIN_TOKEN", ADMIN_TOKEN).current_dir(folder);
+    command.stdout(Stdio::from(log)).stderr(Stdio::from(errors)).stdin(Stdio::null());
+    command.spawn().expect("the binary starts")
+}
+
+/// Sends SIGINT, as Ctrl-C does.
+pub fn interrupt(child: &Child) {
+    let id = nix::unistd::Pid::from_raw(child.id() as i32);
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).expect("the process takes a signal");
+}
+
+/// The first line of `output` that begins with `start`.
+#[allow(dead_code)]
+pub fn line_with(output: impl std::io::Read, start: &str) -> Option<String> {
+    BufReader::new(output).lines().map_while(Result::ok).find(|line| line.trim_start().starts_with(start))
+}
