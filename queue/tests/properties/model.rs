@@ -24,6 +24,11 @@ pub struct Model {
     pub used: BTreeSet<Place>,
     pub visits: BTreeMap<Place, ModelVisit>,
     pub numbers: BTreeSet<Place>,
+    /// When calls reached how far, of those not passed over yet, and how far calls were passed over.
+    pub calls: Vec<(u64, Place)>,
+    pub floor: Option<Place>,
+    /// What may still be admitted, in 60,000ths of an admission.
+    pub allowance: u64,
     /// The highest turn granted; none is given twice.
     pub turn: Option<Turn>,
     pub called_upto: Option<Place>,
@@ -38,12 +43,23 @@ pub struct Model {
 
 /// A fan who came straight through, or entered, must come back within this.
 const COME_BACK_MS: u64 = 15_000;
+/// What an admission costs of the allowance: the milliseconds of a minute.
+const COST: u64 = 60_000;
 /// A grant must be taken within this.
 const UNTAKEN_MS: u64 = 5_000;
 
 impl Model {
     /// Predicts what `request` does, and compares it with what the line said.
-    pub fn tick(&mut self, request: &Request, reply: &Reply, settings: &Settings, called_before: Place) {
+    pub fn tick(
+        &mut self,
+        request: &Request,
+        reply: &Reply,
+        settings: &Settings,
+        called_before: Place,
+        elapsed_ms: u64,
+    ) {
+        let rate = u64::from(settings.admit_per_min);
+        self.gain(elapsed_ms * rate, settings);
         let now = reply.now_ms;
         assert!(
             now >= self.now_ms,
@@ -56,7 +72,7 @@ impl Model {
         let occupied_before = self.visits.len() as u32 + self.reserve;
         let reserve_before = self.reserve;
 
-        self.expire(now);
+        self.expire(now, settings);
         for id in &request.end {
             if self.visits.get(&id.place).is_some_and(|v| v.id == *id) {
                 self.visits.remove(&id.place);
@@ -109,6 +125,7 @@ impl Model {
             if stage.is_none_or(|s| s < Stage::Entered) {
                 if self.visits.remove(place).is_some() {
                     self.refunds.push(now);
+                    self.gain(COST, settings);
                 }
                 self.clear(*place);
                 self.used.insert(*place);
@@ -136,6 +153,7 @@ impl Model {
         self.admit(reply, settings);
         self.give(reply, settings);
         self.compare(reply, settings, occupied_before);
+        self.pass_over(reply, settings);
         self.called_upto = Some(reply.front.called_upto);
         self.reserve = reply.figures.reserve;
         self.check_rate(now);
@@ -146,8 +164,15 @@ impl Model {
         self.lost_presence();
         self.used.clear();
         self.visits.clear();
-        self.called_upto = None;
+        self.calls_over();
         self.reserve = 0;
+    }
+
+    /// Nothing is known any more of who was called when.
+    pub fn calls_over(&mut self) {
+        self.called_upto = None;
+        self.calls.clear();
+        self.floor = None;
     }
 
     /// The store has forgotten who is there, and an edge will tell it again.
@@ -156,7 +181,38 @@ impl Model {
         self.ready.clear();
     }
 
+    /// One second's worth may be saved up, and one admission at least.
+    fn gain(&mut self, gained: u64, settings: &Settings) {
+        let most = COST.max(1_000 * u64::from(settings.admit_per_min));
+        self.allowance = (self.allowance + gained).min(most);
+    }
+
+    fn pay(&mut self, id: VisitId) {
+        assert!(
+            self.allowance >= COST,
+            "{id} was admitted before the rate allowed it"
+        );
+        self.allowance -= COST;
+    }
+
+    /// Calls are passed over once their time to answer is up, no sooner and no later.
+    fn pass_over(&mut self, reply: &Reply, settings: &Settings) {
+        let (now, front) = (reply.now_ms, reply.front);
+        let due = self
+            .calls
+            .partition_point(|(at_ms, _)| now - at_ms >= settings.answer_within_ms);
+        if let Some((_, upto)) = self.calls.drain(..due).next_back() {
+            self.floor = Some(upto);
+        }
+        let floor = *self.floor.get_or_insert(front.floor);
+        assert_eq!(front.floor, floor, "how far calls are passed over");
+        if self.called_upto.is_none_or(|before| front.called_upto > before) && front.called_upto > floor {
+            self.calls.push((now, front.called_upto));
+        }
+    }
+
     fn new_turn(&mut self, id: VisitId) {
+        self.pay(id);
         assert!(Some(id.turn) > self.turn, "the turn of {id} was given before");
         self.turn = Some(id.turn);
     }
@@ -166,7 +222,7 @@ impl Model {
         self.ready.remove(&place);
     }
 
-    fn expire(&mut self, now: u64) {
+    fn expire(&mut self, now: u64, settings: &Settings) {
         let over: Vec<Place> = self
             .visits
             .iter()
@@ -180,6 +236,7 @@ impl Model {
             if visit.stage < Stage::Entered {
                 self.used.remove(&place);
                 self.refunds.push(now);
+                self.gain(COST, settings);
             }
         }
     }

@@ -89,6 +89,8 @@ impl World {
             base: settings,
             model: Model {
                 now_ms: store_ms,
+                // A line that has never admitted anyone may admit a second's worth at once.
+                allowance: u64::MAX / 2,
                 ..Model::default()
             },
             view: View::default(),
@@ -270,7 +272,9 @@ impl World {
 
         // The model starts from what the line can know, and from nothing it cannot.
         self.model.lost_presence();
-        self.model.called_upto = None;
+        self.model.calls_over();
+        self.model.allowance = 0;
+        self.ticked_ms = self.store_ms;
         self.model.reserve = self.line.figures().reserve;
         self.model.now_ms = 0;
         self.model.rates.clear();
@@ -372,6 +376,9 @@ impl World {
                         visit,
                         hard_end_ms: fan.hard_end_ms,
                     }),
+                    // The token is tried again, by its owner or by somebody else.
+                    9 => self.request.enter.push((visit, fan.visitor)),
+                    10 => self.request.enter.push((visit, Visitor(rng.random()))),
                     _ => {}
                 }
                 continue;
@@ -408,6 +415,10 @@ impl World {
                 fan.connected = false;
                 self.request.leave.push(place);
                 continue;
+            }
+            if fan.visit.is_none() && place > front && rng.random_ratio(1, 100) {
+                // Too soon: nobody called.
+                self.request.here.push(place);
             }
             if fan.visit.is_none() && !fan.answered && !fan.silent && place <= front {
                 let slow = rng.random_range(0..4_000) * u64::from(!self.settled && rng.random_bool(0.5));
@@ -446,7 +457,8 @@ impl World {
             );
         }
         self.ticked_ms = self.store_ms;
-        self.model.tick(&request, &reply, &settings, called_before);
+        self.model
+            .tick(&request, &reply, &settings, called_before, elapsed_ms);
         if self.rng.random_ratio(1, 15) {
             // The reply was lost: the same request again changes nothing, and neither does one that comes late.
             let before = self.line.figures();
