@@ -383,16 +383,16 @@ impl World {
                 }
                 continue;
             }
-            if let (Some(visit), Some(at)) = (fan.visit, fan.enters_at_ms) {
-                if now >= at {
-                    let visitor = if rng.random_ratio(1, 30) {
-                        Visitor(rng.random())
-                    } else {
-                        fan.visitor
-                    };
-                    self.request.enter.push((visit, visitor));
-                    fan.enters_at_ms = Some(now + 3_000);
-                }
+            if let (Some(visit), Some(at)) = (fan.visit, fan.enters_at_ms)
+                && now >= at
+            {
+                let visitor = if rng.random_ratio(1, 30) {
+                    Visitor(rng.random())
+                } else {
+                    fan.visitor
+                };
+                self.request.enter.push((visit, visitor));
+                fan.enters_at_ms = Some(now + 3_000);
             }
             if !fan.connected {
                 if rng.random_ratio(1, 40) || self.settled {
