@@ -138,7 +138,7 @@ class Edge(Process):
             "PORT": self.port, "ADMIN_PORT": self.admin_port, "DATA": folder / "data", "ORIGIN_PORT": origin_port,
             "MODE": mode, "ACTIVE_MAX": active_max, "ADMIT_PER_MIN": admit_per_min,
         }))
-        env = {"TIDEGATE_ADMIN_TOKEN": TOKEN, "RUST_LOG": "warn"}
+        env = {"TIDEGATE_ADMIN_TOKEN": TOKEN, "TIDEGATE_LOG": "warn"}
         super().__init__(name, [binary("tidegate"), "proxy", "--config", str(config)], env=env)
         try:
             self.wait_for(self.admin_port, "/ready")

@@ -184,23 +184,40 @@ function stayAndLeave(cookies) {
   check(leaving, { 'a visit is let leave': (look) => look.inside });
 }
 
-// Asks for a page as a browser's navigation does, with exactly these cookies, and says where that led.
+// Asks for a page as a browser's navigation does, with exactly these cookies, and says where that led. A reload by a fan
+// whose turn has come leads through `enter`, as it does for a page without scripts.
 function navigate(path, cookies) {
-  const headers = { Accept: 'text/html', 'Accept-Encoding': 'gzip', 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document' };
-  const cookie = cookieHeader(cookies);
-  if (cookie) {
-    headers.Cookie = cookie;
+  let all = Object.assign({}, cookies);
+  let answer = get(path, all, path);
+  all = Object.assign(all, cookiesOf(answer));
+  for (let hops = 0; answer.status === 303 && hops < 3; hops += 1) {
+    answer = get(answer.headers.Location, all, 'enter on reload');
+    all = Object.assign(all, cookiesOf(answer));
   }
-  const answer = http.get(`${EDGE}${path}`, { headers, jar: new http.CookieJar(), redirects: 0, tags: { name: path } });
-  const set = cookiesOf(answer);
-  const all = Object.assign({}, cookies, set);
   const inside = answer.headers['Counting-Origin'] === '1';
   const waiting = !inside && Object.keys(all).some((name) => name.includes('tidegate_place_'));
   if (waiting) {
     waitingAnswer.add(answer.timings.duration);
   }
   const known = check(answer, { 'the page or a place in line': (a) => a.status === 200 && (inside || waiting) });
+  if (!known) {
+    console.error(`${path}: status ${answer.status}, ${answer.headers.Location || 'no location'}`);
+  }
   return { inside, waiting, known, cookies: all };
+}
+
+function get(path, cookies, name) {
+  const headers = {
+    Accept: 'text/html',
+    'Accept-Encoding': 'gzip',
+    'Sec-Fetch-Mode': 'navigate',
+    'Sec-Fetch-Dest': 'document',
+  };
+  const cookie = cookieHeader(cookies);
+  if (cookie) {
+    headers.Cookie = cookie;
+  }
+  return http.get(`${EDGE}${path}`, { headers, jar: new http.CookieJar(), redirects: 0, tags: { name } });
 }
 
 export function teardown() {
