@@ -587,6 +587,12 @@ impl World {
                 fan.entered |= fan.visitor == *visitor;
                 fan.gone |= fan.visitor != *visitor;
                 fan.hard_end_ms = *hard_end_ms;
+            } else if !fan.entered && fan.visit == Some(*visit) {
+                // Their token is for a grant that is over; the place is not.
+                fan.visit = None;
+                fan.answered = false;
+                fan.answers_at_ms = None;
+                fan.enters_at_ms = None;
             }
         }
         for id in &reply.ended.0 {
