@@ -125,8 +125,8 @@ pub const JOINED: [&str; 3] = ["waiting", "straight", "refused"];
 
 /// A tick in memory takes tens of microseconds, one over the network about a millisecond; past the last bound the
 /// request that waits for it has been answered as if the store were gone.
-const TICK_BUCKETS_S: [f64; 12] = [
-    0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 1.0, 3.0,
+const TICK_BUCKETS_S: [f64; 13] = [
+    0.00003, 0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 1.0, 3.0,
 ];
 
 /// All metrics of one edge.
