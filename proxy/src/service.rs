@@ -374,7 +374,9 @@ async fn respond(session: &mut Session, answer: Answer, cookies: Vec<HeaderValue
 
 /// Takes the connection out of the session and lets a task of its own wait on it.
 fn take_over(session: &mut Session, opened: Box<line::Opened>, shared: Arc<Shared>) {
-    let empty = ServerSession::new_http1(Box::new(Cursor::new(Vec::<u8>::new())));
+    let mut empty = ServerSession::new_http1(Box::new(Cursor::new(Vec::<u8>::new())));
+    // There is nothing to wait for on it.
+    empty.set_keepalive(None);
     let mut taken = std::mem::replace(session.as_downstream_mut(), empty);
     let early = match &mut taken {
         ServerSession::H1(http1) => http1.read_body_bytes().now_or_never().and_then(Result::ok).flatten(),

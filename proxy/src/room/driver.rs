@@ -182,7 +182,7 @@ impl Driver {
         }
         // What a request woken below reads must already be so.
         let moved = reply.front.called_upto != called_before;
-        if moved || announce || new_round {
+        if moved || announce || new_round || reply.settings.is_some() {
             let mut picture = self.current.clone();
             picture.view = self.view.clone();
             picture.pace = self.pace.clone();
