@@ -81,7 +81,7 @@ def admitted(report, options):
 
 def waiting(report, options):
     """The waiting page beside nginx: for fans who come for the first time, and for those who look again."""
-    with Nginx("origin") as origin, Edge("edge-waiting", origin.origin_port, "on", 1, 1) as edge:
+    with Nginx("origin") as origin, Edge("edge-waiting", origin.origin_port, "on", 1, 0) as edge:
         inside, headers, page, fan = look(edge.port, {})
         if inside or len(page) < 500:
             raise CannotMeasure("the edge did not answer with its waiting page")
