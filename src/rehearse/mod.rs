@@ -55,11 +55,11 @@ pub(crate) struct Args {
     fans: usize,
 
     /// They arrive evenly over this time
-    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = plan::parse_time)]
     over: Duration,
 
     /// How long an admitted fan stays on the site
-    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = plan::parse_time)]
     stay: Duration,
 
     /// Share of the fans who disconnect while waiting and do not come back
@@ -104,7 +104,7 @@ pub(crate) struct Args {
     admin_token: Option<String>,
 
     /// Give up after this time [default: what the fans, the limit and the rate need, half as much again, and 2 minutes]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = plan::parse_time)]
     timeout: Option<Duration>,
 
     /// Decides who vanishes, who stays silent, and when; printed, so that a rehearsal can be repeated

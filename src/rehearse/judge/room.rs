@@ -12,7 +12,8 @@ const HALF_OPEN_SURE_US: Micros = 5 * SECOND;
 /// at least every ten seconds, and a shorter `visit_ttl` than that makes no sense for a rehearsal.
 const IDLE_SURE_US: Micros = 10 * SECOND;
 
-/// An allowance below this share of its burst is low. Reckoned from times of arrival, it is only nearly exact.
+/// An allowance of less than one more than this share of its burst is low. It is reckoned from times of arrival, so it is
+/// only nearly exact; and at less than two a second it cannot be told from the rate's own beat.
 const LOW_SHARE: f64 = 0.1;
 
 /// Live visits never exceed the limit.
@@ -143,7 +144,7 @@ impl Allowance {
     }
 
     fn is_low(&self) -> bool {
-        self.level < (self.burst * LOW_SHARE).max(1.0)
+        self.level < 1.0 + self.burst * LOW_SHARE
     }
 }
 
@@ -288,7 +289,7 @@ mod tests {
             "never full"
         );
         assert_eq!(
-            judged(&relay(20), limit(1, Some(30)), slot_to_token),
+            judged(&relay(20), limit(1, Some(57)), slot_to_token),
             nothing,
             "the rate holds the line"
         );
