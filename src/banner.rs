@@ -20,14 +20,24 @@ pub(crate) struct Addresses {
 
 /// Prints it. The address of a site is where fans go; what is behind it is for looking only.
 pub(crate) fn print(config: &Config, addresses: &Addresses, token: &AdminToken) {
-    let scheme = if config.edge.tls.is_some() { "https" } else { "http" };
+    let scheme = if config.edge.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     println!("Tidegate is up. Ctrl-C stops it.\n");
     for site in &addresses.site {
         println!("  site      {scheme}://{site}/");
     }
-    println!("  admin     http://{}/   (metrics at /metrics, health at /ready)", addresses.admin);
+    println!(
+        "  admin     http://{}/   (metrics at /metrics, health at /ready)",
+        addresses.admin
+    );
     if token.made {
-        println!("  token     {}   (for the admin API; set TIDEGATE_ADMIN_TOKEN to choose one)", token.text);
+        println!(
+            "  token     {}   (for the admin API; set TIDEGATE_ADMIN_TOKEN to choose one)",
+            token.text
+        );
     }
     if let Some(booking) = addresses.booking {
         println!("  booking   http://{booking}/   (behind the site)");
@@ -42,7 +52,9 @@ pub(crate) fn print(config: &Config, addresses: &Addresses, token: &AdminToken) 
             room.id, room.active_max, room.admit_per_min
         );
     }
-    let (Some(site), Some(room)) = (addresses.site.first(), config.rooms.first()) else { return };
+    let (Some(site), Some(room)) = (addresses.site.first(), config.rooms.first()) else {
+        return;
+    };
     // Enough fans that the room is full and the line moves for a while.
     let fans = (room.active_max * 4).clamp(40, 400);
     println!("\nTry this first, in another terminal:\n");

@@ -10,7 +10,11 @@ pub(crate) fn run(args: &Check) -> ExitCode {
         Ok(config) => {
             let file = args.file.display();
             let (rooms, routes) = (config.rooms.len(), config.routes.len());
-            println!("{file}: good. {} and {}.", count(rooms, "room"), count(routes, "route"));
+            println!(
+                "{file}: good. {} and {}.",
+                count(rooms, "room"),
+                count(routes, "route")
+            );
             ExitCode::SUCCESS
         }
         Err(problems) => {
@@ -21,5 +25,9 @@ pub(crate) fn run(args: &Check) -> ExitCode {
 }
 
 fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+    if number == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{number} {what}s")
+    }
 }

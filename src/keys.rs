@@ -19,8 +19,15 @@ pub(crate) fn run(args: Keys) -> anyhow::Result<ExitCode> {
             let path = path_of(at)?;
             println!("{:10} {:>10}  ", "key", "age");
             for key in existing(&path)?.list() {
-                let age = humantime::format_duration(std::time::Duration::from_secs(now_s.saturating_sub(key.made_at)));
-                println!("{:10} {:>10}  {}", key.kid, age.to_string(), if key.signs { "signs" } else { "verifies" });
+                let age = humantime::format_duration(std::time::Duration::from_secs(
+                    now_s.saturating_sub(key.made_at),
+                ));
+                println!(
+                    "{:10} {:>10}  {}",
+                    key.kid,
+                    age.to_string(),
+                    if key.signs { "signs" } else { "verifies" }
+                );
             }
         }
         KeysCommand::Rotate(at) => {
@@ -29,7 +36,11 @@ pub(crate) fn run(args: Keys) -> anyhow::Result<ExitCode> {
             keys.rotate(now_s)?;
             keys.save(&path)?;
             let newest = keys.list().into_iter().next().context("a key file has keys")?;
-            println!("{} signs from now on; {} older ones go on verifying", newest.kid, keys.list().len() - 1);
+            println!(
+                "{} signs from now on; {} older ones go on verifying",
+                newest.kid,
+                keys.list().len() - 1
+            );
         }
         KeysCommand::Export(at) => println!("{:#}", existing(&path_of(at)?)?.jwks()),
     }
@@ -37,7 +48,10 @@ pub(crate) fn run(args: Keys) -> anyhow::Result<ExitCode> {
 }
 
 fn path_of(at: KeysAt) -> anyhow::Result<PathBuf> {
-    let above = Above { data_dir: at.data_dir, ..Above::default() };
+    let above = Above {
+        data_dir: at.data_dir,
+        ..Above::default()
+    };
     let config = settings::load(settings::file(at.config).as_deref(), above)?;
     Ok(config.edge.data_dir.join(KEY_FILE))
 }

@@ -30,7 +30,11 @@ fn main() -> ExitCode {
             // Help and version are errors to the parser, and go to standard output.
             let wrong = error.use_stderr();
             let _ = error.print();
-            return if wrong { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+            return if wrong {
+                ExitCode::from(EXIT_USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -53,11 +57,11 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command.unwrap_or(Command::Up(cli.up)) {
         Command::Up(args) => {
-            settings::log("warn,tidegate=info,tidegate_proxy=info,audit=info");
+            settings::log("warn,pingora_core::connectors=off,tidegate=info,tidegate_proxy=info,audit=info");
             parts::up(args).await
         }
         Command::Proxy(args) => {
-            settings::log("info,pingora=warn");
+            settings::log("info,pingora_core=warn,pingora_core::connectors=off,pingora_proxy=warn");
             parts::proxy(args).await
         }
         Command::Booking(args) => {

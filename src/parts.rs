@@ -23,7 +23,11 @@ pub(crate) async fn up(args: Serve) -> anyhow::Result<ExitCode> {
     let edge = Edge::start(&config, token.text.clone()).await?;
     let data_dir = &config.edge.data_dir;
     let booking = match &config.booking {
-        Some(booking) => Some(tidegate_booking::start(booking, data_dir).await.context("booking")?),
+        Some(booking) => Some(
+            tidegate_booking::start(booking, data_dir)
+                .await
+                .context("booking")?,
+        ),
         None => None,
     };
     let search = match &config.search {
@@ -40,12 +44,18 @@ pub(crate) async fn up(args: Serve) -> anyhow::Result<ExitCode> {
     banner::print(&config, &addresses, &token);
 
     let mut parts = Parts::new(stopped);
-    parts.spawn("the edge", |stopped| async move { Ok(edge.run(signals::until(stopped)).await?) });
+    parts.spawn("the edge", |stopped| async move {
+        Ok(edge.run(signals::until(stopped)).await?)
+    });
     if let Some(booking) = booking {
-        parts.spawn("booking", |stopped| async move { Ok(booking.run(signals::until(stopped)).await?) });
+        parts.spawn("booking", |stopped| async move {
+            Ok(booking.run(signals::until(stopped)).await?)
+        });
     }
     if let Some(search) = search {
-        parts.spawn("search", |stopped| async move { Ok(search.run(signals::until(stopped)).await?) });
+        parts.spawn("search", |stopped| async move {
+            Ok(search.run(signals::until(stopped)).await?)
+        });
     }
     parts.finish().await
 }
@@ -54,16 +64,26 @@ pub(crate) async fn up(args: Serve) -> anyhow::Result<ExitCode> {
 pub(crate) async fn proxy(args: One) -> anyhow::Result<ExitCode> {
     let (config, file) = one(args)?;
     if config.routes.is_empty() {
-        return Err(BadSettings::NoPart { part: "[route]", file }.into());
+        return Err(BadSettings::NoPart {
+            part: "[route]",
+            file,
+        }
+        .into());
     }
     let token = admin_token(&config);
     let edge = Edge::start(&config, token.text.clone()).await?;
     let stopped = signals::stop()?;
-    let addresses =
-        banner::Addresses { site: edge.local_addrs(), admin: edge.admin_addr()?, booking: None, search: None };
+    let addresses = banner::Addresses {
+        site: edge.local_addrs(),
+        admin: edge.admin_addr()?,
+        booking: None,
+        search: None,
+    };
     banner::print(&config, &addresses, &token);
     let mut parts = Parts::new(stopped);
-    parts.spawn("the edge", |stopped| async move { Ok(edge.run(signals::until(stopped)).await?) });
+    parts.spawn("the edge", |stopped| async move {
+        Ok(edge.run(signals::until(stopped)).await?)
+    });
     parts.finish().await
 }
 
@@ -71,12 +91,18 @@ pub(crate) async fn proxy(args: One) -> anyhow::Result<ExitCode> {
 pub(crate) async fn booking(args: One) -> anyhow::Result<ExitCode> {
     let (config, file) = one(args)?;
     let Some(booking) = &config.booking else {
-        return Err(BadSettings::NoPart { part: "booking", file }.into());
+        return Err(BadSettings::NoPart {
+            part: "booking",
+            file,
+        }
+        .into());
     };
     let service = tidegate_booking::start(booking, &config.edge.data_dir).await?;
     let mut parts = Parts::new(signals::stop()?);
     println!("booking  http://{}/", service.local_addr());
-    parts.spawn("booking", |stopped| async move { Ok(service.run(signals::until(stopped)).await?) });
+    parts.spawn("booking", |stopped| async move {
+        Ok(service.run(signals::until(stopped)).await?)
+    });
     parts.finish().await
 }
 
@@ -89,7 +115,9 @@ pub(crate) async fn search(args: One) -> anyhow::Result<ExitCode> {
     let service = tidegate_search::start(search, &config.edge.data_dir).await?;
     let mut parts = Parts::new(signals::stop()?);
     println!("search  http://{}/", service.local_addr());
-    parts.spawn("search", |stopped| async move { Ok(service.run(signals::until(stopped)).await?) });
+    parts.spawn("search", |stopped| async move {
+        Ok(service.run(signals::until(stopped)).await?)
+    });
     parts.finish().await
 }
 
@@ -108,8 +136,14 @@ pub(crate) struct AdminToken {
 
 fn admin_token(config: &Config) -> AdminToken {
     match &config.edge.admin_token {
-        Some(token) => AdminToken { text: token.clone(), made: false },
-        None => AdminToken { text: format!("{:032x}", rand::random::<u128>()), made: true },
+        Some(token) => AdminToken {
+            text: token.clone(),
+            made: false,
+        },
+        None => AdminToken {
+            text: format!("{:032x}", rand::random::<u128>()),
+            made: true,
+        },
     }
 }
 
@@ -122,7 +156,11 @@ struct Parts {
 
 impl Parts {
     fn new(asked: watch::Receiver<bool>) -> Self {
-        Self { running: JoinSet::new(), asked, stop: watch::channel(false).0 }
+        Self {
+            running: JoinSet::new(),
+            asked,
+            stop: watch::channel(false).0,
+        }
     }
 
     fn spawn<F>(&mut self, name: &'static str, part: impl FnOnce(watch::Receiver<bool>) -> F)
@@ -153,7 +191,9 @@ impl Parts {
     }
 }
 
-fn reason(ended: Option<Result<(&'static str, anyhow::Result<()>), tokio::task::JoinError>>) -> anyhow::Error {
+fn reason(
+    ended: Option<Result<(&'static str, anyhow::Result<()>), tokio::task::JoinError>>,
+) -> anyhow::Error {
     match ended {
         Some(Ok((name, Err(error)))) => error.context(name),
         Some(Ok((name, Ok(())))) => anyhow::anyhow!("{name} ended by itself"),

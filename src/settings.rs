@@ -32,7 +32,10 @@ pub(crate) enum BadSettings {
 /// Says what happens on standard error. `TIDEGATE_LOG` says how much, in the `tracing` filter syntax.
 pub(crate) fn log(default: &str) {
     let filter = EnvFilter::try_from_env("TIDEGATE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     // A second call, as in a test, keeps the first.
     let _ = subscriber.try_init();
 }

@@ -103,7 +103,9 @@ pub enum StartError {
 
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "; stop what listens there, or choose another address with --listen or --admin-listen",
+        io::ErrorKind::AddrInUse => {
+            "; stop what listens there, or choose another address with --listen or --admin-listen"
+        }
         io::ErrorKind::PermissionDenied => "; ports under 1024 need privileges: choose another address",
         io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
         _ => "",
@@ -129,14 +131,24 @@ impl Edge {
     /// Makes everything ready to serve. `admin_token` opens the admin API.
     pub async fn start(config: &Config, admin_token: String) -> Result<Self, StartError> {
         let edge = &config.edge;
-        let data_dir = |source| StartError::DataDir { path: edge.data_dir.clone(), source };
+        let data_dir = |source| StartError::DataDir {
+            path: edge.data_dir.clone(),
+            source,
+        };
         std::fs::create_dir_all(&edge.data_dir).map_err(data_dir)?;
         let bind = |address: SocketAddr, what| {
             let bound = bind(address);
-            bound.map_err(|source| StartError::Bind { address, what, source })
+            bound.map_err(|source| StartError::Bind {
+                address,
+                what,
+                source,
+            })
         };
-        let public: Vec<TcpListener> =
-            edge.listen.iter().map(|address| bind(*address, "the site")).collect::<Result<_, _>>()?;
+        let public: Vec<TcpListener> = edge
+            .listen
+            .iter()
+            .map(|address| bind(*address, "the site"))
+            .collect::<Result<_, _>>()?;
         let admin = bind(edge.admin_listen, "the admin API")?;
         if let Some(tls) = &edge.tls {
             check_tls(tls)?;
@@ -151,8 +163,12 @@ impl Edge {
             let id = room.id.as_str().to_owned();
             let journal = edge.data_dir.join(format!("line-{id}.journal"));
             let store = MemoryStore::open(&journal, Settings::from(room), rand::random(), moment.clone())?;
-            let room = Room::new(room.clone(), Arc::new(store), edge.joins_per_address_per_min)
-                .map_err(|source| StartError::Theme { room: id.clone(), source })?;
+            let room = Room::new(room.clone(), Arc::new(store), edge.joins_per_address_per_min).map_err(
+                |source| StartError::Theme {
+                    room: id.clone(),
+                    source,
+                },
+            )?;
             let mut driver = Driver::new(room.clone(), metrics.clone(), rand::random());
             driver.begin().await?;
             drivers.push(driver);
@@ -184,7 +200,10 @@ impl Edge {
 
     /// The public addresses, as bound.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.public.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.public
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect()
     }
 
     /// The admin API's address, as bound.
@@ -208,7 +227,10 @@ impl Edge {
         });
 
         let (stop_accepting, accepting) = watch::channel(false);
-        let conf = ServerConf { threads: 1, ..ServerConf::default() };
+        let conf = ServerConf {
+            threads: 1,
+            ..ServerConf::default()
+        };
         let mut service = pingora::proxy::http_proxy_service(&Arc::new(conf), self.gatekeeper);
         let mut fds = Fds::new();
         for listener in self.public {
@@ -244,7 +266,9 @@ impl Edge {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let _ = stop.send(true);
-        let last = tokio::time::timeout(Duration::from_secs(2), async { while tasks.join_next().await.is_some() {} });
+        let last = tokio::time::timeout(Duration::from_secs(2), async {
+            while tasks.join_next().await.is_some() {}
+        });
         let _ = last.await;
         serving.abort();
         Ok(())
@@ -257,21 +281,32 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn unix_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 /// Pingora takes certificates on trust and panics later; so they are tried here.
 fn check_tls(tls: &Tls) -> Result<(), StartError> {
-    let problem = |reason: String| StartError::Tls { cert: tls.cert.clone(), key: tls.key.clone(), reason };
+    let problem = |reason: String| StartError::Tls {
+        cert: tls.cert.clone(),
+        key: tls.key.clone(),
+        reason,
+    };
     for path in [&tls.cert, &tls.key] {
         std::fs::metadata(path).map_err(|error| problem(error.to_string()))?;
     }
     let (cert, key) = (tls.cert.to_string_lossy(), tls.key.to_string_lossy());
-    let built = std::panic::catch_unwind(|| TlsSettings::intermediate(&cert, &key).map(|settings| drop(settings.build())));
+    let built = std::panic::catch_unwind(|| {
+        TlsSettings::intermediate(&cert, &key).map(|settings| drop(settings.build()))
+    });
     match built {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(problem(error.to_string())),
-        Err(_) => Err(problem("they are not a PEM certificate chain and its private key".to_owned())),
+        Err(_) => Err(problem(
+            "they are not a PEM certificate chain and its private key".to_owned(),
+        )),
     }
 }
 

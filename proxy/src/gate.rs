@@ -52,7 +52,13 @@ pub fn decide(facts: Facts) -> Verdict {
         (Guarded::Free, ..) => Verdict::Free,
         (Guarded::Off, ..) => Verdict::Open,
         (Guarded::On { .. }, true, _) => Verdict::Visit,
-        (Guarded::On { on_store_loss: OnStoreLoss::Open, store_up: false }, ..) => Verdict::Open,
+        (
+            Guarded::On {
+                on_store_loss: OnStoreLoss::Open,
+                store_up: false,
+            },
+            ..,
+        ) => Verdict::Open,
         (Guarded::On { .. }, false, Asks::Navigation) => Verdict::Line,
         (Guarded::On { .. }, false, _) => Verdict::Wait,
     }
@@ -62,23 +68,81 @@ pub fn decide(facts: Facts) -> Verdict {
 mod tests {
     use super::*;
 
-    const ALL: [Asks; 5] = [Asks::Navigation, Asks::Json, Asks::SubResource, Asks::Prefetch, Asks::Other];
+    const ALL: [Asks; 5] = [
+        Asks::Navigation,
+        Asks::Json,
+        Asks::SubResource,
+        Asks::Prefetch,
+        Asks::Other,
+    ];
 
     #[test]
     fn without_a_visit_nothing_guarded_is_forwarded_unless_the_room_says_so() {
         for asks in ALL {
             for store_up in [true, false] {
-                let hold = Guarded::On { on_store_loss: OnStoreLoss::Hold, store_up };
-                let verdict = decide(Facts { guarded: hold, visit: false, asks });
-                assert!(matches!(verdict, Verdict::Line | Verdict::Wait), "{asks:?} {verdict:?}");
-                assert_eq!(verdict == Verdict::Line, asks == Asks::Navigation, "only navigations take a place");
-                assert_eq!(decide(Facts { guarded: hold, visit: true, asks }), Verdict::Visit);
+                let hold = Guarded::On {
+                    on_store_loss: OnStoreLoss::Hold,
+                    store_up,
+                };
+                let verdict = decide(Facts {
+                    guarded: hold,
+                    visit: false,
+                    asks,
+                });
+                assert!(
+                    matches!(verdict, Verdict::Line | Verdict::Wait),
+                    "{asks:?} {verdict:?}"
+                );
+                assert_eq!(
+                    verdict == Verdict::Line,
+                    asks == Asks::Navigation,
+                    "only navigations take a place"
+                );
+                assert_eq!(
+                    decide(Facts {
+                        guarded: hold,
+                        visit: true,
+                        asks
+                    }),
+                    Verdict::Visit
+                );
             }
-            let open = |store_up| Guarded::On { on_store_loss: OnStoreLoss::Open, store_up };
-            assert_eq!(decide(Facts { guarded: open(false), visit: false, asks }), Verdict::Open);
-            assert_ne!(decide(Facts { guarded: open(true), visit: false, asks }), Verdict::Open);
-            assert_eq!(decide(Facts { guarded: Guarded::Free, visit: false, asks }), Verdict::Free);
-            assert_eq!(decide(Facts { guarded: Guarded::Off, visit: false, asks }), Verdict::Open);
+            let open = |store_up| Guarded::On {
+                on_store_loss: OnStoreLoss::Open,
+                store_up,
+            };
+            assert_eq!(
+                decide(Facts {
+                    guarded: open(false),
+                    visit: false,
+                    asks
+                }),
+                Verdict::Open
+            );
+            assert_ne!(
+                decide(Facts {
+                    guarded: open(true),
+                    visit: false,
+                    asks
+                }),
+                Verdict::Open
+            );
+            assert_eq!(
+                decide(Facts {
+                    guarded: Guarded::Free,
+                    visit: false,
+                    asks
+                }),
+                Verdict::Free
+            );
+            assert_eq!(
+                decide(Facts {
+                    guarded: Guarded::Off,
+                    visit: false,
+                    asks
+                }),
+                Verdict::Open
+            );
         }
     }
 }

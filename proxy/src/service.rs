@@ -156,12 +156,21 @@ impl Gatekeeper {
             },
         };
         let targets = config.routes.iter().map(target).collect();
-        Ok(Self { shared, matcher, targets, upstreams, in_flight })
+        Ok(Self {
+            shared,
+            matcher,
+            targets,
+            upstreams,
+            in_flight,
+        })
     }
 
     /// Reads the request and decides what becomes of it.
     async fn look(&self, session: &mut Session, ctx: &mut Context) -> Step {
-        let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+        let peer = session
+            .client_addr()
+            .and_then(|address| address.as_inet())
+            .map(|address| address.ip());
         let peer = peer.unwrap_or(IpAddr::from([127, 0, 0, 1]));
         let shared = &self.shared;
         let header = session.req_header();
@@ -169,8 +178,13 @@ impl Gatekeeper {
             Ok(canonical) => canonical,
             Err(refused) => return self.refuse(refused.into()),
         };
-        let checked =
-            hygiene::check(header.version, &header.method, &header.uri, &header.headers, canonical.authority);
+        let checked = hygiene::check(
+            header.version,
+            &header.method,
+            &header.uri,
+            &header.headers,
+            canonical.authority,
+        );
         let site = match checked {
             Ok(site) => site,
             Err(refused) => return self.refuse(refused.into()),
@@ -247,7 +261,8 @@ impl Gatekeeper {
     async fn gate(&self, room: &Arc<Room>, asked: &Asked<'_>, ctx: &mut Context) -> Step {
         let shared = &self.shared;
         let names = room.names(asked.secure);
-        let token = headers::visit_token(asked.headers).or_else(|| cookies::find(asked.headers, &names.visit));
+        let token =
+            headers::visit_token(asked.headers).or_else(|| cookies::find(asked.headers, &names.visit));
         let live = match token {
             Some(token) => room.visit(&shared.ring.load(), token).await,
             None => None,
@@ -257,10 +272,17 @@ impl Gatekeeper {
             if snapshot.is_off() {
                 Guarded::Off
             } else {
-                Guarded::On { on_store_loss: room.config.on_store_loss, store_up: snapshot.store_up }
+                Guarded::On {
+                    on_store_loss: room.config.on_store_loss,
+                    store_up: snapshot.store_up,
+                }
             }
         };
-        let facts = Facts { guarded, visit: live.is_some(), asks: asks(asked.method, asked.headers) };
+        let facts = Facts {
+            guarded,
+            visit: live.is_some(),
+            asks: asks(asked.method, asked.headers),
+        };
         match decide(facts) {
             Verdict::Free => Step::Forward,
             Verdict::Open => {
@@ -283,7 +305,9 @@ impl Gatekeeper {
                 Arrival::Straight { visit_token, cookies } => {
                     shared.metrics.request("forwarded_visit");
                     ctx.cookies = cookies;
-                    ctx.visit = room.fresh_visit(&shared.ring.load(), &visit_token).map(|live| (room.clone(), live));
+                    ctx.visit = room
+                        .fresh_visit(&shared.ring.load(), &visit_token)
+                        .map(|live| (room.clone(), live));
                     Step::Forward
                 }
             },
@@ -310,7 +334,10 @@ impl Gatekeeper {
 
     /// The assertion for the origin, made once per renewal.
     fn assertion(&self, room: &Room, live: &Live) -> Option<HeaderValue> {
-        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now_s = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
         live.assertion(now_s, || {
             let left_s = live.expires_at_ms().saturating_sub(room.clock.now_ms()) / 1_000;
             let exp = now_s + left_s.max(15);
@@ -360,7 +387,8 @@ async fn respond(session: &mut Session, answer: Answer, cookies: Vec<HeaderValue
     }
     let head = session.req_header();
     let bodiless = head.method == Method::HEAD || answer.body.is_empty();
-    let unread = head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(http::header::TRANSFER_ENCODING);
+    let unread = head.headers.contains_key(CONTENT_LENGTH)
+        || head.headers.contains_key(http::header::TRANSFER_ENCODING);
     if unread && !session.as_downstream_mut().is_body_done() {
         // A body that nobody reads is not taken for the next request.
         session.set_keepalive(None);
@@ -379,7 +407,11 @@ fn take_over(session: &mut Session, opened: Box<line::Opened>, shared: Arc<Share
     empty.set_keepalive(None);
     let mut taken = std::mem::replace(session.as_downstream_mut(), empty);
     let early = match &mut taken {
-        ServerSession::H1(http1) => http1.read_body_bytes().now_or_never().and_then(Result::ok).flatten(),
+        ServerSession::H1(http1) => http1
+            .read_body_bytes()
+            .now_or_never()
+            .and_then(Result::ok)
+            .flatten(),
         _ => None,
     };
     let early = early.map(|bytes| bytes.to_vec()).unwrap_or_default();
@@ -417,7 +449,10 @@ impl ProxyHttp for Gatekeeper {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
-        let server = self.upstreams.next(ctx.upstream).ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
+        let server = self
+            .upstreams
+            .next(ctx.upstream)
+            .ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
         let mut peer = HttpPeer::new(server, false, String::new());
         peer.options.connection_timeout = Some(CONNECT_WITHIN);
         peer.options.total_connection_timeout = Some(CONNECT_WITHIN);
@@ -439,10 +474,10 @@ impl ProxyHttp for Gatekeeper {
             request.set_raw_path(target.as_bytes())?;
         }
         keep_our_cookies(request)?;
-        if let Some((room, live)) = &ctx.visit {
-            if let Some(assertion) = self.assertion(room, live) {
-                request.insert_header(headers::ASSERTION, assertion)?;
-            }
+        if let Some((room, live)) = &ctx.visit
+            && let Some(assertion) = self.assertion(room, live)
+        {
+            request.insert_header(headers::ASSERTION, assertion)?;
         }
         forward(session, request, ctx)
     }
@@ -474,23 +509,40 @@ impl ProxyHttp for Gatekeeper {
         Ok(())
     }
 
-    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Context, mut error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
         // Nothing was sent yet: another server of the upstream may be tried, once each.
         ctx.attempts += 1;
-        let servers = self.upstreams.0.get(ctx.upstream).map_or(0, |(_, servers, _)| servers.len());
+        let servers = self
+            .upstreams
+            .0
+            .get(ctx.upstream)
+            .map_or(0, |(_, servers, _)| servers.len());
         error.set_retry(usize::from(ctx.attempts) < servers);
         error
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
-        let gone = FailToProxy { error_code: 0, can_reuse_downstream: false };
+        let gone = FailToProxy {
+            error_code: 0,
+            can_reuse_downstream: false,
+        };
         if ctx.taken || *error.esource() == ErrorSource::Downstream {
             return gone;
         }
         let problem = match (error.esource(), error.etype()) {
-            (_, ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout) => cases::origin_slow(),
+            (_, ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout) => {
+                cases::origin_slow()
+            }
             (ErrorSource::Upstream, _) => cases::origin_failed(),
-            _ if matches!(error.etype(), ErrorType::ConnectRefused | ErrorType::ConnectError) => cases::origin_failed(),
+            _ if matches!(error.etype(), ErrorType::ConnectRefused | ErrorType::ConnectError) => {
+                cases::origin_failed()
+            }
             _ => cases::internal(),
         };
         if let Some((name, ..)) = self.upstreams.0.get(ctx.upstream) {
@@ -499,19 +551,33 @@ impl ProxyHttp for Gatekeeper {
         let error_code = problem.status.as_u16();
         // Cookies of a visit that began with this very request must not be lost with the origin's answer.
         let written = respond(session, problem.into(), std::mem::take(&mut ctx.cookies)).await;
-        FailToProxy { error_code: if written.is_ok() { error_code } else { 0 }, can_reuse_downstream: false }
+        FailToProxy {
+            error_code: if written.is_ok() { error_code } else { 0 },
+            can_reuse_downstream: false,
+        }
     }
 
     fn request_summary(&self, session: &Session, ctx: &Context) -> String {
         // No address, cookie or query stands in a log.
-        if ctx.taken { "a stream".to_owned() } else { format!("{} {}", session.req_header().method, session.req_header().uri.path()) }
+        if ctx.taken {
+            "a stream".to_owned()
+        } else {
+            format!(
+                "{} {}",
+                session.req_header().method,
+                session.req_header().uri.path()
+            )
+        }
     }
 }
 
 /// Keeps Tidegate's cookies from the origin.
 fn keep_our_cookies(request: &mut RequestHeader) -> Result<()> {
     let lines: Vec<HeaderValue> = request.headers.get_all(COOKIE).iter().cloned().collect();
-    if lines.iter().all(|line| matches!(cookies::without_ours(line), Some(std::borrow::Cow::Borrowed(_)))) {
+    if lines
+        .iter()
+        .all(|line| matches!(cookies::without_ours(line), Some(std::borrow::Cow::Borrowed(_))))
+    {
         return Ok(());
     }
     request.remove_header(&COOKIE);
@@ -525,9 +591,15 @@ fn keep_our_cookies(request: &mut RequestHeader) -> Result<()> {
 
 /// Says where the request came from and gives it an id.
 fn forward(session: &Session, request: &mut RequestHeader, ctx: &Context) -> Result<()> {
-    let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+    let peer = session
+        .client_addr()
+        .and_then(|address| address.as_inet())
+        .map(|address| address.ip());
     if let Some(peer) = peer {
-        let before = request.headers.get(headers::X_FORWARDED_FOR).and_then(|value| value.to_str().ok());
+        let before = request
+            .headers
+            .get(headers::X_FORWARDED_FOR)
+            .and_then(|value| value.to_str().ok());
         let chain = match before {
             Some(before) => format!("{before}, {peer}"),
             None => peer.to_string(),
@@ -536,12 +608,15 @@ fn forward(session: &Session, request: &mut RequestHeader, ctx: &Context) -> Res
     }
     let scheme = if ctx.secure { "https" } else { "http" };
     request.insert_header(headers::X_FORWARDED_PROTO, HeaderValue::from_static(scheme))?;
-    if let Some(host) = request.headers.get(HOST).cloned() {
-        if !request.headers.contains_key(headers::X_FORWARDED_HOST) {
-            request.insert_header(headers::X_FORWARDED_HOST, host)?;
-        }
+    if let Some(host) = request.headers.get(HOST).cloned()
+        && !request.headers.contains_key(headers::X_FORWARDED_HOST)
+    {
+        request.insert_header(headers::X_FORWARDED_HOST, host)?;
     }
-    let known = request.headers.get(REQUEST_ID).is_some_and(|id| ctx.peer_is_trusted && id.len() <= REQUEST_ID_MAX);
+    let known = request
+        .headers
+        .get(REQUEST_ID)
+        .is_some_and(|id| ctx.peer_is_trusted && id.len() <= REQUEST_ID_MAX);
     if !known {
         let id: u128 = rand::random();
         request.insert_header(REQUEST_ID, format!("{id:032x}"))?;

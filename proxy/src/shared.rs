@@ -127,7 +127,10 @@ impl Sockets {
         *count += 1;
         drop(count);
         self.metrics.socket_opened();
-        Ok(SocketSlot { sockets: self.clone(), address })
+        Ok(SocketSlot {
+            sockets: self.clone(),
+            address,
+        })
     }
 
     /// How many are open.
@@ -145,7 +148,9 @@ impl Drop for SocketSlot {
             *count
         });
         if left == Some(0) {
-            self.sockets.by_address.remove_if(&self.address, |_, count| *count == 0);
+            self.sockets
+                .by_address
+                .remove_if(&self.address, |_, count| *count == 0);
         }
     }
 }

@@ -18,7 +18,9 @@ use super::terms::Admin;
 /// A time on the command line: `30s`, `2m`, `500ms`; a bare number is seconds.
 pub(super) fn parse_time(text: &str) -> Result<Duration, humantime::DurationError> {
     match text.parse::<f64>() {
-        Ok(seconds) if seconds.is_finite() && (0.0..=1e9).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        Ok(seconds) if seconds.is_finite() && (0.0..=1e9).contains(&seconds) => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
         _ => humantime::parse_duration(text),
     }
 }

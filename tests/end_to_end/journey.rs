@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{Fan, Origin, Sent, Tidegate, claims, eventually, send};
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(20);
 /// Two slots, and a rate that never binds.
 const SMALL: &str = "mode = \"auto\"\nactive_max = 2\nadmit_per_min = 60000\nvisit_ttl = \"1m\"";
 
@@ -18,9 +18,15 @@ fn full(origin: &Origin) -> (Tidegate, Vec<Fan>) {
     let mut inside = Vec::new();
     for _ in 0..2 {
         let mut fan = Fan::of(&tidegate.site);
-        assert!(fan.get("/").text().contains("Welcome to the shop"), "straight through while there is room");
+        assert!(
+            fan.get("/").text().contains("Welcome to the shop"),
+            "straight through while there is room"
+        );
         assert!(fan.has_visit());
-        assert!(fan.get("/again").text().contains("Welcome"), "and back with the cookie");
+        assert!(
+            fan.get("/again").text().contains("Welcome"),
+            "and back with the cookie"
+        );
         inside.push(fan);
     }
     (tidegate, inside)
@@ -42,16 +48,25 @@ fn a_full_room_shows_the_page_and_a_free_slot_calls_the_fan_over_the_socket() {
     assert_eq!(page.status, 200);
     assert_eq!(page.header("cache-control"), Some("no-store"));
     assert_eq!(page.header("x-robots-tag"), Some("noindex"));
-    assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains("default-src 'none'")));
+    assert!(
+        page.header("content-security-policy")
+            .is_some_and(|policy| policy.contains("default-src 'none'"))
+    );
     assert!(page.text().contains("<!doctype html>") || page.text().contains("<!DOCTYPE html>"));
     assert!(!fan.has_visit() && fan.place().is_some());
     assert_eq!(origin.seen().len(), reached, "nothing reached the origin");
 
     let mut frames = fan.socket().expect("the socket opens");
     let place = frames.until("place", SOON);
-    assert_eq!(Some(place["number"].as_u64().expect("a number")), fan.place().map(|(_, number)| number));
+    assert_eq!(
+        Some(place["number"].as_u64().expect("a number")),
+        fan.place().map(|(_, number)| number)
+    );
     let position = frames.until("position", SOON);
-    assert_eq!((position["state"].as_str(), position["ahead"].as_u64()), (Some("waiting"), Some(0)));
+    assert_eq!(
+        (position["state"].as_str(), position["ahead"].as_u64()),
+        (Some("waiting"), Some(0))
+    );
     frames.until("called", SOON);
     frames.say("here");
 
@@ -63,10 +78,18 @@ fn a_full_room_shows_the_page_and_a_free_slot_calls_the_fan_over_the_socket() {
         assert!(!token[name].is_null(), "claim {name}");
     }
     let entered = fan.enter(&admitted, "%2Ftickets%2F42%3Fseat%3D7");
-    assert_eq!((entered.status, entered.header("location")), (303, Some("/tickets/42?seat=7")));
+    assert_eq!(
+        (entered.status, entered.header("location")),
+        (303, Some("/tickets/42?seat=7"))
+    );
     assert!(fan.get("/tickets/42?seat=7").text().contains("Welcome"));
     let again = fan.enter(&admitted, "/");
-    assert_eq!(again.status, 303, "the same visitor may repeat it: {}", again.text());
+    assert_eq!(
+        again.status,
+        303,
+        "the same visitor may repeat it: {}",
+        again.text()
+    );
     assert_eq!(tidegate.room()["active"], 2, "and gets the same visit");
 }
 
@@ -75,9 +98,15 @@ fn the_line_is_in_order_and_two_tabs_are_one_place() {
     let origin = Origin::start();
     let (_tidegate, mut inside) = full(&origin);
     let mut fans: Vec<Fan> = (0..5).map(|_| Fan::of(&inside[0].site)).collect();
-    let mut sockets: Vec<_> = fans.iter_mut().map(|fan| fan.socket().expect("a socket")).collect();
+    let mut sockets: Vec<_> = fans
+        .iter_mut()
+        .map(|fan| fan.socket().expect("a socket"))
+        .collect();
     let mut tab = fans[0].socket().expect("a second tab");
-    assert_eq!(tab.until("place", SOON)["number"], sockets[0].until("place", SOON)["number"]);
+    assert_eq!(
+        tab.until("place", SOON)["number"],
+        sockets[0].until("place", SOON)["number"]
+    );
     for socket in &mut sockets {
         socket.until("called", SOON);
     }
@@ -85,16 +114,24 @@ fn the_line_is_in_order_and_two_tabs_are_one_place() {
     for socket in sockets.iter_mut().rev() {
         socket.say("here");
     }
-    eventually("everyone is ready", SOON, || (_tidegate.room()["ready"] == 5).then_some(()));
+    eventually("everyone is ready", SOON, || {
+        (_tidegate.room()["ready"] == 5).then_some(())
+    });
     leave(&mut inside[0]);
     let first = sockets[0].until("admitted", SOON);
     assert!(fans[0].enter(&first, "/").status == 303);
     let same = tab.until("admitted", SOON);
-    let visit = |frame: &serde_json::Value| claims(frame["admission_token"].as_str().expect("a token"))["visit"].clone();
+    let visit = |frame: &serde_json::Value| {
+        claims(frame["admission_token"].as_str().expect("a token"))["visit"].clone()
+    };
     assert_eq!(visit(&first), visit(&same), "two tabs, one visit");
     leave(&mut inside[1]);
     sockets[1].until("admitted", SOON);
-    assert!(sockets[2].next(Duration::from_millis(400)).is_none_or(|f| f.is_ok_and(|f| f["type"] != "admitted")));
+    assert!(
+        sockets[2]
+            .next(Duration::from_millis(400))
+            .is_none_or(|f| f.is_ok_and(|f| f["type"] != "admitted"))
+    );
 }
 
 #[test]
@@ -102,23 +139,39 @@ fn json_clients_join_poll_enter_and_send_the_visit_token() {
     let origin = Origin::start();
     let (tidegate, mut inside) = full(&origin);
     let site = &tidegate.site;
-    let refused = send(site, &Sent::new("GET", "/api/seats").header("Accept", "application/json"));
-    assert_eq!((refused.status, refused.header("content-type")), (503, Some("application/problem+json")));
+    let refused = send(
+        site,
+        &Sent::new("GET", "/api/seats").header("Accept", "application/json"),
+    );
+    assert_eq!(
+        (refused.status, refused.header("content-type")),
+        (503, Some("application/problem+json"))
+    );
     assert!(refused.header("retry-after").is_some());
     assert_eq!(refused.json()["join"], "/_tidegate/rooms/drop/places");
     let posted = send(site, &Sent::new("POST", "/api/holds").json(&json!({"seat": 1})));
     assert_eq!(posted.status, 503, "any other method is told to join");
 
-    let joined = send(site, &Sent::new("POST", "/_tidegate/rooms/drop/places").json(&json!({})));
+    let joined = send(
+        site,
+        &Sent::new("POST", "/_tidegate/rooms/drop/places").json(&json!({})),
+    );
     assert_eq!(joined.status, 201, "{}", joined.text());
     let joined = joined.json();
     let bearer = format!("Bearer {}", joined["place_token"].as_str().expect("a token"));
     assert!(joined["ahead"].as_u64().is_some() && joined["poll_after_s"].as_u64().is_some_and(|s| s <= 2));
-    let poll = || send(site, &Sent::new("GET", "/_tidegate/rooms/drop/places/me").header("Authorization", &*bearer));
-    eventually("the call is answered by polling", SOON, || (tidegate.room()["ready"] == 1).then_some(()).or_else(|| {
-        assert_eq!(poll().status, 200);
-        None
-    }));
+    let poll = || {
+        send(
+            site,
+            &Sent::new("GET", "/_tidegate/rooms/drop/places/me").header("Authorization", &*bearer),
+        )
+    };
+    eventually("the call is answered by polling", SOON, || {
+        (tidegate.room()["ready"] == 1).then_some(()).or_else(|| {
+            assert_eq!(poll().status, 200);
+            None
+        })
+    });
     leave(&mut inside[0]);
     let admitted = eventually("a poll brings the token", SOON, || {
         let polled = poll().json();
@@ -127,14 +180,32 @@ fn json_clients_join_poll_enter_and_send_the_visit_token() {
     let token = admitted["admission_token"].clone();
     let entered = send(
         site,
-        &Sent::new("POST", "/_tidegate/rooms/drop/enter").header("Authorization", &*bearer).json(&json!({"token": token})),
+        &Sent::new("POST", "/_tidegate/rooms/drop/enter")
+            .header("Authorization", &*bearer)
+            .json(&json!({"token": token})),
     );
     assert_eq!(entered.status, 200, "{}", entered.text());
-    let visit_token = entered.json()["visit_token"].as_str().expect("a visit token").to_owned();
-    let inside_now = send(site, &Sent::new("POST", "/api/holds").header("Tidegate-Visit-Token", &*visit_token).json(&json!({})));
+    let visit_token = entered.json()["visit_token"]
+        .as_str()
+        .expect("a visit token")
+        .to_owned();
+    let inside_now = send(
+        site,
+        &Sent::new("POST", "/api/holds")
+            .header("Tidegate-Visit-Token", &*visit_token)
+            .json(&json!({})),
+    );
     assert!(inside_now.text().contains("Welcome"));
-    let seen = origin.seen().pop().expect("a request").join("\n").to_ascii_lowercase();
-    assert!(seen.contains("tidegate-assertion: ") && !seen.contains("tidegate-visit-token"), "{seen}");
+    let seen = origin
+        .seen()
+        .pop()
+        .expect("a request")
+        .join("\n")
+        .to_ascii_lowercase();
+    assert!(
+        seen.contains("tidegate-assertion: ") && !seen.contains("tidegate-visit-token"),
+        "{seen}"
+    );
 }
 
 #[test]
@@ -169,7 +240,9 @@ fn the_same_stream_comes_as_server_sent_events() {
         tidegate.site
     );
     stream.write_all(request.as_bytes()).expect("a request");
-    stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
+    stream
+        .set_read_timeout(Some(Duration::from_millis(50)))
+        .expect("a timeout");
     let mut text = String::new();
     let mut read_until = |what: &str| {
         eventually(what, SOON, || {
@@ -193,14 +266,21 @@ fn the_origin_ends_visits_tells_the_stock_and_never_sees_our_tokens() {
     let origin = Origin::start();
     let (tidegate, mut inside) = full(&origin);
     let seen = origin.seen().pop().expect("a request").join("\n");
-    assert!(!seen.contains("tidegate_visit") && seen.to_ascii_lowercase().contains("x-request-id"), "{seen}");
+    assert!(
+        !seen.contains("tidegate_visit") && seen.to_ascii_lowercase().contains("x-request-id"),
+        "{seen}"
+    );
     let mut fan = Fan::of(&tidegate.site);
     let mut frames = fan.socket().expect("a socket");
     frames.until("called", SOON);
     frames.say("here");
     origin.answer_with("Tidegate-Command: release\r\nTidegate-Stock: free=3, held=2\r\n");
     let released = inside[0].get("/order/done");
-    assert_eq!(released.header("tidegate-command"), None, "commands are for the edge");
+    assert_eq!(
+        released.header("tidegate-command"),
+        None,
+        "commands are for the edge"
+    );
     assert!(!inside[0].has_visit());
     frames.until("admitted", SOON);
     let mut next = Fan::of(&tidegate.site);
@@ -218,12 +298,28 @@ fn a_room_is_steered_live() {
     frames.until("called", SOON);
     frames.say("here");
     tidegate.change(&json!({"notice": "Doors at eight"}));
-    eventually("the notice arrives", SOON, || (frames.until("position", SOON)["notice"] == "Doors at eight").then_some(()));
-    assert_eq!(tidegate.ask(Sent::new("POST", "/api/v1/rooms/drop/pause")).status, 200);
-    eventually("paused", SOON, || (frames.until("position", SOON)["state"] == "paused").then_some(()));
+    eventually("the notice arrives", SOON, || {
+        (frames.until("position", SOON)["notice"] == "Doors at eight").then_some(())
+    });
+    assert_eq!(
+        tidegate.ask(Sent::new("POST", "/api/v1/rooms/drop/pause")).status,
+        200
+    );
+    eventually("paused", SOON, || {
+        (frames.until("position", SOON)["state"] == "paused").then_some(())
+    });
     tidegate.change(&json!({"active_max": 3}));
-    assert!(frames.next(Duration::from_millis(500)).is_none_or(|f| f.is_ok_and(|f| f["type"] != "admitted")));
-    assert_eq!(tidegate.ask(Sent::new("POST", "/api/v1/rooms/drop/resume")).status, 200);
+    assert!(
+        frames
+            .next(Duration::from_millis(500))
+            .is_none_or(|f| f.is_ok_and(|f| f["type"] != "admitted"))
+    );
+    assert_eq!(
+        tidegate
+            .ask(Sent::new("POST", "/api/v1/rooms/drop/resume"))
+            .status,
+        200
+    );
     frames.until("admitted", SOON);
     let mut last = Fan::of(&tidegate.site);
     let mut frames = last.socket().expect("a socket");

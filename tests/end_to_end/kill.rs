@@ -11,7 +11,9 @@ const LIMIT: u64 = 4;
 #[test]
 fn places_order_and_limit_survive_twenty_kills() {
     let origin = Origin::start();
-    let room = format!("mode = \"on\"\nactive_max = {LIMIT}\nadmit_per_min = 6000\nvisit_ttl = \"5m\"\naway_after = \"2m\"");
+    let room = format!(
+        "mode = \"on\"\nactive_max = {LIMIT}\nadmit_per_min = 6000\nvisit_ttl = \"5m\"\naway_after = \"2m\""
+    );
     let mut tidegate = Tidegate::proxy(origin.address, &room);
     let mut seen = BTreeSet::new();
     let mut waiting: Vec<Fan> = Vec::new();
@@ -26,7 +28,10 @@ fn places_order_and_limit_survive_twenty_kills() {
             waiting.push(fan);
         }
         let places: Vec<_> = waiting.iter().map(|fan| fan.place().expect("a place")).collect();
-        let mut sockets: Vec<_> = waiting.iter_mut().map(|fan| fan.socket().expect("a socket")).collect();
+        let mut sockets: Vec<_> = waiting
+            .iter_mut()
+            .map(|fan| fan.socket().expect("a socket"))
+            .collect();
         for (socket, place) in sockets.iter_mut().zip(&places) {
             let number = socket.until("place", Duration::from_secs(10))["number"].as_u64();
             assert_eq!(number, Some(place.1), "round {round}: the place survived");
@@ -47,13 +52,29 @@ fn places_order_and_limit_survive_twenty_kills() {
         }
         tidegate.kill_and_restart();
         let room = tidegate.room();
-        assert_eq!(room["active"], inside.len(), "round {round}: every visit survived, and no other");
+        assert_eq!(
+            room["active"],
+            inside.len(),
+            "round {round}: every visit survived, and no other"
+        );
         for fan in &mut inside {
-            assert!(fan.get("/").text().contains("Welcome"), "round {round}: who is inside stays inside");
+            assert!(
+                fan.get("/").text().contains("Welcome"),
+                "round {round}: who is inside stays inside"
+            );
         }
-        assert!(tidegate.room()["active"].as_u64().is_some_and(|active| active <= LIMIT));
-        eventually("regrouped", Duration::from_secs(10), || (tidegate.room()["status"] != "regroup").then_some(()));
+        assert!(
+            tidegate.room()["active"]
+                .as_u64()
+                .is_some_and(|active| active <= LIMIT)
+        );
+        eventually("regrouped", Duration::from_secs(10), || {
+            (tidegate.room()["status"] != "regroup").then_some(())
+        });
     }
-    assert!(order.is_sorted(), "admitted in place order across the kills: {order:?}");
+    assert!(
+        order.is_sorted(),
+        "admitted in place order across the kills: {order:?}"
+    );
     assert!(order.len() >= 5, "the line moved: {order:?}");
 }

@@ -22,7 +22,11 @@ impl Answer {
     /// An answer without a body that nobody may keep.
     pub fn empty(status: StatusCode) -> Self {
         let headers = vec![(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-        Self { status, headers, body: Bytes::new() }
+        Self {
+            status,
+            headers,
+            body: Bytes::new(),
+        }
     }
 
     /// An answer that sends a browser on with `GET`. The path was judged before.
@@ -33,7 +37,8 @@ impl Answer {
 
     /// JSON that nobody may keep.
     pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Self {
-        let mut answer = Self::empty(status).header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut answer =
+            Self::empty(status).header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         answer.body = body.into();
         answer
     }
@@ -55,14 +60,19 @@ impl Answer {
 
     /// With these cookies.
     pub fn cookies(mut self, cookies: impl IntoIterator<Item = HeaderValue>) -> Self {
-        self.headers.extend(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
+        self.headers
+            .extend(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
         self
     }
 }
 
 impl From<Problem> for Answer {
     fn from(problem: Problem) -> Self {
-        Self { status: problem.status, headers: problem.response_headers(), body: problem.to_json().into() }
+        Self {
+            status: problem.status,
+            headers: problem.response_headers(),
+            body: problem.to_json().into(),
+        }
     }
 }
 

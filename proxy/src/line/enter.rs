@@ -62,8 +62,12 @@ fn read(asked: &Asked<'_>, body: &Bytes) -> Result<(Form, bool), Problem> {
     match media_type(asked.headers) {
         Some(media) if media.eq_ignore_ascii_case("application/json") => serde_json::from_slice(body)
             .map(|form| (form, true))
-            .map_err(|_| cases::bad_body("expected a JSON object with the string members token and return_to")),
-        _ => Err(cases::unsupported_media_type("application/json or application/x-www-form-urlencoded")),
+            .map_err(|_| {
+                cases::bad_body("expected a JSON object with the string members token and return_to")
+            }),
+        _ => Err(cases::unsupported_media_type(
+            "application/json or application/x-www-form-urlencoded",
+        )),
     }
 }
 
@@ -76,10 +80,14 @@ pub(super) async fn enter(
 ) -> Result<Answer, Problem> {
     let (form, wants_json) = read(asked, body)?;
     if form.token.is_empty() {
-        return Err(cases::bad_body("the admission token is missing: send it as token"));
+        return Err(cases::bad_body(
+            "the admission token is missing: send it as token",
+        ));
     }
     let ring = shared.ring.load();
-    let claims: Admission = ring.verify(&form.token, room.clock.now_ms() / 1_000).map_err(problem_of)?;
+    let claims: Admission = ring
+        .verify(&form.token, room.clock.now_ms() / 1_000)
+        .map_err(problem_of)?;
     if claims.room != room.config.id.as_str() {
         return Err(cases::wrong_room());
     }
@@ -114,8 +122,17 @@ pub(super) async fn exchange(
 ) -> Result<(String, Duration), Problem> {
     let entered = tokio::time::timeout(Duration::from_secs(3), room.inbox.enter(visit, visitor)).await;
     match entered {
-        Ok(Ok(Entered::Yes { expires_at_ms, hard_end_ms })) => {
-            let token = room.visit_token(&shared.ring.load(), round, visit, visitor, (expires_at_ms, hard_end_ms));
+        Ok(Ok(Entered::Yes {
+            expires_at_ms,
+            hard_end_ms,
+        })) => {
+            let token = room.visit_token(
+                &shared.ring.load(),
+                round,
+                visit,
+                visitor,
+                (expires_at_ms, hard_end_ms),
+            );
             let lives_ms = hard_end_ms.saturating_sub(room.clock.now_ms());
             Ok((token, Duration::from_millis(lives_ms)))
         }
@@ -126,7 +143,11 @@ pub(super) async fn exchange(
 }
 
 /// `DELETE visits/me`: ends the visit; the slot is free when this is answered.
-pub(super) async fn end(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>) -> Result<Answer, Problem> {
+pub(super) async fn end(
+    shared: &Arc<Shared>,
+    room: &Arc<Room>,
+    asked: &Asked<'_>,
+) -> Result<Answer, Problem> {
     let names = room.names(asked.secure);
     let token = visit_token(asked.headers)
         .or_else(|| crate::request::headers::bearer(asked.headers))

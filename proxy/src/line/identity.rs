@@ -39,7 +39,11 @@ impl Identity {
                 .map(|token| ring.verify(token, 0))
                 .map(|verified: Result<tokens::Place, _>| {
                     verified.and_then(|claims| {
-                        if visitor == Some(claims.visitor) { Ok(claims) } else { Err(TokenError::OtherPurpose) }
+                        if visitor == Some(claims.visitor) {
+                            Ok(claims)
+                        } else {
+                            Err(TokenError::OtherPurpose)
+                        }
                     })
                 }),
         };
@@ -49,7 +53,11 @@ impl Identity {
     /// The place of this room, where the request has a good one; a token that is bad or of another room is a problem.
     pub fn place(self, room: &Room) -> Result<tokens::Place, Problem> {
         let claims = self.place.ok_or_else(cases::missing_token)?.map_err(problem_of)?;
-        if claims.room == room.config.id.as_str() { Ok(claims) } else { Err(cases::wrong_room()) }
+        if claims.room == room.config.id.as_str() {
+            Ok(claims)
+        } else {
+            Err(cases::wrong_room())
+        }
     }
 
     /// The place of this room, if any: what is bad about one makes its bearer an arrival.

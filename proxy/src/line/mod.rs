@@ -70,7 +70,9 @@ pub async fn serve(shared: &Arc<Shared>, asked: &Asked<'_>, rest: &str, body: By
     let (Some("rooms"), Some(id), Some(what)) = (parts.next(), parts.next(), parts.next()) else {
         return cases::not_found().into();
     };
-    let Some(room) = shared.rooms.get(id) else { return cases::no_such_room().into() };
+    let Some(room) = shared.rooms.get(id) else {
+        return cases::no_such_room().into();
+    };
     let (first, second) = (parts.next(), parts.next());
     if parts.next().is_some() {
         return cases::not_found().into();
@@ -78,15 +80,23 @@ pub async fn serve(shared: &Arc<Shared>, asked: &Asked<'_>, rest: &str, body: By
     match (what, first, second) {
         ("line", None, None) => stream::open(shared, room, asked, Wire::Socket).await,
         ("events", None, None) => stream::open(shared, room, asked, Wire::Events).await,
-        ("places", None, None) => only(asked, "POST", places::join(shared, room, asked)).await.into(),
+        ("places", None, None) => only(asked, "POST", places::join(shared, room, asked))
+            .await
+            .into(),
         ("places", Some("me"), None) => match *asked.method {
             Method::GET => places::poll(shared, room, asked).await.into(),
             Method::DELETE => places::leave(shared, room, asked).await.into(),
             _ => cases::method_not_allowed("GET, DELETE").into(),
         },
-        ("places", Some("me"), Some("here")) => only(asked, "POST", places::here(shared, room, asked, &body)).await.into(),
-        ("enter", None, None) => only(asked, "POST", enter::enter(shared, room, asked, &body)).await.into(),
-        ("visits", Some("me"), None) => only(asked, "DELETE", enter::end(shared, room, asked)).await.into(),
+        ("places", Some("me"), Some("here")) => only(asked, "POST", places::here(shared, room, asked, &body))
+            .await
+            .into(),
+        ("enter", None, None) => only(asked, "POST", enter::enter(shared, room, asked, &body))
+            .await
+            .into(),
+        ("visits", Some("me"), None) => only(asked, "DELETE", enter::end(shared, room, asked))
+            .await
+            .into(),
         _ => cases::not_found().into(),
     }
 }
@@ -108,7 +118,9 @@ async fn only(
 
 /// Whether a page of another site sent this.
 fn is_foreign(asked: &Asked<'_>) -> bool {
-    let Some(origin) = asked.headers.get(http::header::ORIGIN) else { return false };
+    let Some(origin) = asked.headers.get(http::header::ORIGIN) else {
+        return false;
+    };
     let ours = origin.to_str().ok().zip(asked.site.as_ref());
     !ours.is_some_and(|(origin, site)| crate::request::host::is_same_origin(origin, site, asked.secure))
 }
@@ -119,6 +131,12 @@ fn jwks(shared: &Shared, method: &Method) -> Answer {
     }
     // Origins may keep the keys for a minute: a rotated key signs only after they have had time to see it in practice,
     // and an unknown `kid` makes them ask again.
-    Answer::json(http::StatusCode::OK, shared.ring.load().jwks().as_bytes().to_vec())
-        .header(http::header::CACHE_CONTROL, http::HeaderValue::from_static("public, max-age=60"))
+    Answer::json(
+        http::StatusCode::OK,
+        shared.ring.load().jwks().as_bytes().to_vec(),
+    )
+    .header(
+        http::header::CACHE_CONTROL,
+        http::HeaderValue::from_static("public, max-age=60"),
+    )
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
+use http::header::{
+    ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, VARY,
+};
 use http::{HeaderName, HeaderValue, StatusCode};
 use tidegate_config::OnTurn;
 
@@ -41,7 +43,9 @@ pub async fn arrive(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>) -
     if let Some(claims) = identity.place_if_good(room) {
         match room.resume(claims).await {
             Resumed::Fan(fan) => return Arrival::Answer(again(shared, room, asked, &fan).await),
-            Resumed::StoreLost => return Arrival::Answer(without_place(room, shared, asked, page::State::StoreLost)),
+            Resumed::StoreLost => {
+                return Arrival::Answer(without_place(room, shared, asked, page::State::StoreLost));
+            }
             Resumed::Arrival => {}
         }
     }
@@ -56,7 +60,10 @@ pub async fn arrive(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>) -
             let token = room.visit_token(&ring, round, visit, visitor, lives);
             let life = Duration::from_millis(lives.1.saturating_sub(room.clock.now_ms()));
             let cookies = straight_cookies(shared, room, asked.secure, visitor, (&token, life));
-            Arrival::Straight { visit_token: token, cookies }
+            Arrival::Straight {
+                visit_token: token,
+                cookies,
+            }
         }
         Joined::Waiting { round, place } => {
             shared.metrics.joined(&room.config.id, "waiting");
@@ -73,12 +80,12 @@ pub async fn arrive(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>) -
 /// Reloading the page is a poll, and leads through `enter` once admitted: so it works without scripts to the end.
 async fn again(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>, fan: &Arc<Fan>) -> Answer {
     let answers = room.config.on_turn == OnTurn::Enter;
-    if let Some(turn) = hear(room, fan, answers).await {
-        if let Ok((token, lives)) = exchange(shared, room, fan.round, turn.visit, fan.visitor).await {
-            shared.metrics.admitted_pushed(&room.config.id);
-            let cookie = visit_cookie(room, asked.secure, &token, lives);
-            return Answer::see_other(asked.target).cookies(cookie);
-        }
+    if let Some(turn) = hear(room, fan, answers).await
+        && let Ok((token, lives)) = exchange(shared, room, fan.round, turn.visit, fan.visitor).await
+    {
+        shared.metrics.admitted_pushed(&room.config.id);
+        let cookie = visit_cookie(room, asked.secure, &token, lives);
+        return Answer::see_other(asked.target).cookies(cookie);
     }
     waiting_page(shared, room, asked, fan)
 }
@@ -97,7 +104,13 @@ fn waiting_page(shared: &Shared, room: &Room, asked: &Asked<'_>, fan: &Arc<Fan>)
         State::SoldOut => page::State::SoldOut,
         State::Closed => page::State::Closed,
     };
-    render(room, shared, asked, (state, Some(fan.place.number)), &standing.position(&snapshot))
+    render(
+        room,
+        shared,
+        asked,
+        (state, Some(fan.place.number)),
+        &standing.position(&snapshot),
+    )
 }
 
 /// The page while no place can be given.
@@ -132,10 +145,22 @@ fn render(
     let mut answer = Answer::empty(status)
         .header(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
         .header(CONTENT_LANGUAGE, HeaderValue::from_static(lang.tag()))
-        .header(VARY, HeaderValue::from_static("accept-language, accept-encoding, cookie"))
-        .header(http::header::REFERRER_POLICY, HeaderValue::from_static("same-origin"))
-        .header(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
-        .header(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
+        .header(
+            VARY,
+            HeaderValue::from_static("accept-language, accept-encoding, cookie"),
+        )
+        .header(
+            http::header::REFERRER_POLICY,
+            HeaderValue::from_static("same-origin"),
+        )
+        .header(
+            http::header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        )
+        .header(
+            HeaderName::from_static("x-robots-tag"),
+            HeaderValue::from_static("noindex"),
+        );
     if let Ok(id) = HeaderValue::from_str(room.config.id.as_str()) {
         answer = answer.header(ROOM, id);
     }
@@ -157,7 +182,11 @@ fn names_token_without_weight(asked: &Asked<'_>, coding: &str) -> bool {
         || crate::request::headers::list(asked.headers, &ACCEPT_ENCODING).any(|element| {
             element.split_once(';').is_some_and(|(name, weight)| {
                 name.trim().eq_ignore_ascii_case(coding)
-                    && weight.trim().strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()).is_some_and(|q| q > 0.0)
+                    && weight
+                        .trim()
+                        .strip_prefix("q=")
+                        .and_then(|q| q.parse::<f32>().ok())
+                        .is_some_and(|q| q > 0.0)
             })
         })
 }

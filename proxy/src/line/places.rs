@@ -23,13 +23,17 @@ const POLL_MAX_S: u32 = 30;
 const NEAR: u64 = 50;
 
 /// `POST places`: joins.
-pub(super) async fn join(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>) -> Result<Answer, Problem> {
+pub(super) async fn join(
+    shared: &Arc<Shared>,
+    room: &Arc<Room>,
+    asked: &Asked<'_>,
+) -> Result<Answer, Problem> {
     let ring = shared.ring.load();
     let identity = Identity::read(&ring, room, asked, None);
-    if let Some(claims) = identity.place_if_good(room) {
-        if let Resumed::Fan(fan) = room.resume(claims).await {
-            return Ok(joined(shared, room, asked, &fan));
-        }
+    if let Some(claims) = identity.place_if_good(room)
+        && let Resumed::Fan(fan) = room.resume(claims).await
+    {
+        return Ok(joined(shared, room, asked, &fan));
     }
     let fan = join_anew(shared, room, asked, &identity).await?;
     Ok(joined(shared, room, asked, &fan))
@@ -43,10 +47,12 @@ pub(super) async fn join_anew(
     identity: &Identity,
 ) -> Result<Arc<Fan>, Problem> {
     let id = &room.config.id;
-    room.joins.admit(asked.client, Instant::now()).map_err(|seconds| {
-        shared.metrics.joined(id, "refused");
-        cases::too_many_joins(seconds)
-    })?;
+    room.joins
+        .admit(asked.client, Instant::now())
+        .map_err(|seconds| {
+            shared.metrics.joined(id, "refused");
+            cases::too_many_joins(seconds)
+        })?;
     let visitor = identity.visitor.unwrap_or_else(new_visitor);
     match room.join().await {
         Joined::Waiting { round, place } => {
@@ -56,10 +62,17 @@ pub(super) async fn join_anew(
         Joined::Straight { round, visit, lives } => {
             shared.metrics.joined(id, "straight");
             let fan = room.hold_new(visit.place, round, visitor);
-            fan.has_turn(Turn { visit, hard_end_ms: lives.1 });
+            fan.has_turn(Turn {
+                visit,
+                hard_end_ms: lives.1,
+            });
             Ok(fan)
         }
-        Joined::NoPlaces => Err(if room.snapshot().settings.draining { cases::draining() } else { cases::closed() }),
+        Joined::NoPlaces => Err(if room.snapshot().settings.draining {
+            cases::draining()
+        } else {
+            cases::closed()
+        }),
         Joined::StoreLost => Err(cases::store_lost(5)),
     }
 }
@@ -83,7 +96,11 @@ fn joined(shared: &Shared, room: &Room, asked: &Asked<'_>, fan: &Arc<Fan>) -> An
 /// How long until the next poll or reload: never more than half of `away_after`, and 2 s near the front.
 pub(super) fn poll_after_s(room: &Room, ahead: u64) -> u32 {
     let half = (room.config.away_after.as_secs() / 2).clamp(1, u64::from(POLL_MAX_S)) as u32;
-    let far = if ahead <= NEAR { 2 } else { 2 + (ahead / 200).min(u64::from(POLL_MAX_S)) as u32 };
+    let far = if ahead <= NEAR {
+        2
+    } else {
+        2 + (ahead / 200).min(u64::from(POLL_MAX_S)) as u32
+    };
     far.min(half)
 }
 
@@ -99,7 +116,11 @@ async fn fan_of(shared: &Shared, room: &Arc<Room>, asked: &Asked<'_>) -> Result<
 }
 
 /// `GET places/me`: the position, or the admission token.
-pub(super) async fn poll(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>) -> Result<Answer, Problem> {
+pub(super) async fn poll(
+    shared: &Arc<Shared>,
+    room: &Arc<Room>,
+    asked: &Asked<'_>,
+) -> Result<Answer, Problem> {
     let fan = fan_of(shared, room, asked).await?;
     let answers = room.config.on_turn == OnTurn::Enter;
     let turn = hear(room, &fan, answers).await;
@@ -124,18 +145,44 @@ fn standing(shared: &Shared, room: &Room, fan: &Fan, turn: Option<Turn>) -> Answ
     let enter = shared.enter_path(room);
     let snapshot = room.snapshot();
     if snapshot.is_off() {
-        return Answer::of(StatusCode::OK, &Polled { frame: ToFan::Open, poll_after_s: None });
+        return Answer::of(
+            StatusCode::OK,
+            &Polled {
+                frame: ToFan::Open,
+                poll_after_s: None,
+            },
+        );
     }
     if let Some(turn) = turn {
         let (admission_token, expires_in_s) = room.admission(&shared.ring.load(), fan, turn);
         shared.metrics.admitted_pushed(&room.config.id);
-        let frame = ToFan::Admitted { admission_token: &admission_token, enter: &enter, expires_in_s };
-        return Answer::of(StatusCode::OK, &Polled { frame, poll_after_s: None });
+        let frame = ToFan::Admitted {
+            admission_token: &admission_token,
+            enter: &enter,
+            expires_in_s,
+        };
+        return Answer::of(
+            StatusCode::OK,
+            &Polled {
+                frame,
+                poll_after_s: None,
+            },
+        );
     }
     let standing = snapshot.standing(fan, room.stock(), room.config.sold_out_by_stock);
     let waits = !fan.has_answered() && room.is_called(fan) && standing.state == State::Waiting;
-    let frame = if waits { ToFan::Called } else { ToFan::Position(standing.position(&snapshot)) };
-    Answer::of(StatusCode::OK, &Polled { frame, poll_after_s: Some(poll_after_s(room, standing.ahead)) })
+    let frame = if waits {
+        ToFan::Called
+    } else {
+        ToFan::Position(standing.position(&snapshot))
+    };
+    Answer::of(
+        StatusCode::OK,
+        &Polled {
+            frame,
+            poll_after_s: Some(poll_after_s(room, standing.ahead)),
+        },
+    )
 }
 
 /// `POST places/me/here`: answers a call. A form is sent back to the page it stood on.
@@ -158,7 +205,11 @@ pub(super) async fn here(
 }
 
 /// `DELETE places/me`: leaves the line. Leaving twice is leaving once.
-pub(super) async fn leave(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>) -> Result<Answer, Problem> {
+pub(super) async fn leave(
+    shared: &Arc<Shared>,
+    room: &Arc<Room>,
+    asked: &Asked<'_>,
+) -> Result<Answer, Problem> {
     if super::is_foreign(asked) {
         return Err(cases::foreign_origin());
     }
@@ -172,5 +223,13 @@ pub(super) async fn leave(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<
 
 /// A position as a fan without a place would see it: for pages shown while none can be given.
 pub(super) fn nobody(state: State) -> Position<'static> {
-    Position { state, ahead: 0, wait_s: None, rate_per_min: 0, notice: None, opens_at: None, stock: None }
+    Position {
+        state,
+        ahead: 0,
+        wait_s: None,
+        rate_per_min: 0,
+        notice: None,
+        opens_at: None,
+        stock: None,
+    }
 }

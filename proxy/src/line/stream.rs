@@ -53,7 +53,8 @@ pub struct Opened {
     room: Arc<Room>,
     fan: Arc<Fan>,
     wire: Wire,
-    secure_head: Vec<u8>,
+    /// The answer that begins the stream, and the place.
+    head: Vec<u8>,
     _slot: SocketSlot,
 }
 
@@ -68,10 +69,24 @@ pub(super) async fn open(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'
     }
 }
 
-async fn try_open(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>, wire: Wire) -> Result<Opened, Problem> {
-    let site = asked.site.as_ref().ok_or_else(|| cases::bad_request("the request names no host"))?;
+async fn try_open(
+    shared: &Arc<Shared>,
+    room: &Arc<Room>,
+    asked: &Asked<'_>,
+    wire: Wire,
+) -> Result<Opened, Problem> {
+    let site = asked
+        .site
+        .as_ref()
+        .ok_or_else(|| cases::bad_request("the request names no host"))?;
     let handshake = match wire {
-        Wire::Socket => Some(handshake::read(asked.method, asked.version, asked.headers, site, asked.secure)?),
+        Wire::Socket => Some(handshake::read(
+            asked.method,
+            asked.version,
+            asked.headers,
+            site,
+            asked.secure,
+        )?),
         Wire::Events if *asked.method != Method::GET => return Err(cases::method_not_allowed("GET")),
         Wire::Events if asked.version != Version::HTTP_11 => {
             return Err(cases::bad_request("an event stream needs HTTP/1.1"));
@@ -88,7 +103,11 @@ async fn try_open(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>, wir
     let ring = shared.ring.load();
     let identity = Identity::read(&ring, room, asked, offered);
     // A token sent on purpose must be good; a stale cookie makes its bearer an arrival.
-    let claims = if explicit { Some(identity.place(room)?) } else { identity.place_if_good(room).cloned() };
+    let claims = if explicit {
+        Some(identity.place(room)?)
+    } else {
+        identity.place_if_good(room).cloned()
+    };
     let resumed = match &claims {
         Some(claims) => room.resume(claims).await,
         None => Resumed::Arrival,
@@ -108,8 +127,21 @@ async fn try_open(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>, wir
         Some(handshake) => handshake.response_bytes(&cookies),
         None => events_head(&cookies),
     };
-    say(wire, &ToFan::Place { number: fan.place.number, place_token: &token }, &mut head);
-    Ok(Opened { room: room.clone(), fan, wire, secure_head: head, _slot: slot })
+    say(
+        wire,
+        &ToFan::Place {
+            number: fan.place.number,
+            place_token: &token,
+        },
+        &mut head,
+    );
+    Ok(Opened {
+        room: room.clone(),
+        fan,
+        wire,
+        head,
+        _slot: slot,
+    })
 }
 
 fn events_head(cookies: &[(HeaderName, HeaderValue)]) -> Vec<u8> {
@@ -119,7 +151,10 @@ fn events_head(cookies: &[(HeaderName, HeaderValue)]) -> Vec<u8> {
         (CONNECTION, HeaderValue::from_static("close")),
         (TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
         // Some proxies in front gather answers before they pass them on.
-        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+        (
+            HeaderName::from_static("x-accel-buffering"),
+            HeaderValue::from_static("no"),
+        ),
     ];
     let mut head = b"HTTP/1.1 200 OK\r\n".to_vec();
     for (name, value) in fixed.iter().chain(cookies) {
@@ -186,7 +221,13 @@ pub async fn run<S>(mut io: S, opened: Box<Opened>, shared: Arc<Shared>, early: 
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Opened { room, fan, wire, secure_head: mut out, _slot } = *opened;
+    let Opened {
+        room,
+        fan,
+        wire,
+        head: mut out,
+        _slot,
+    } = *opened;
     let _connected = fan.connect();
     let mut decoder = Decoder::default();
     let mut told = Told::default();
@@ -251,14 +292,7 @@ fn heed(room: &Room, fan: &Fan, said: &Said) -> bool {
 }
 
 /// Appends what has changed since the fan was last told.
-fn compose(
-    shared: &Shared,
-    room: &Room,
-    fan: &Fan,
-    wire: Wire,
-    told: &mut Told,
-    out: &mut Vec<u8>,
-) -> Next {
+fn compose(shared: &Shared, room: &Room, fan: &Fan, wire: Wire, told: &mut Told, out: &mut Vec<u8>) -> Next {
     if shared.is_stopping() {
         return Next::Close(CloseCode::RESTART, "restarting: come back to the same place");
     }
@@ -280,7 +314,15 @@ fn compose(
             told.admitted = Some(turn.visit);
             let (token, expires_in_s) = room.admission(&shared.ring.load(), fan, turn);
             let enter = shared.enter_path(room);
-            say(wire, &ToFan::Admitted { admission_token: &token, enter: &enter, expires_in_s }, out);
+            say(
+                wire,
+                &ToFan::Admitted {
+                    admission_token: &token,
+                    enter: &enter,
+                    expires_in_s,
+                },
+                out,
+            );
             shared.metrics.admitted_pushed(&room.config.id);
             shared.metrics.frames(1);
         }
@@ -348,7 +390,12 @@ async fn hear<S: AsyncRead + Unpin>(io: &mut S, decoder: &mut Decoder, wire: Wir
     poll_fn(|cx| poll_hear(Pin::new(io), cx, decoder, wire)).await
 }
 
-fn poll_hear<S: AsyncRead>(io: Pin<&mut S>, cx: &mut Context<'_>, decoder: &mut Decoder, wire: Wire) -> Poll<Said> {
+fn poll_hear<S: AsyncRead>(
+    io: Pin<&mut S>,
+    cx: &mut Context<'_>,
+    decoder: &mut Decoder,
+    wire: Wire,
+) -> Poll<Said> {
     let mut bytes = [0; READ];
     let mut buffer = ReadBuf::new(&mut bytes);
     match io.poll_read(cx, &mut buffer) {
@@ -358,7 +405,10 @@ fn poll_hear<S: AsyncRead>(io: Pin<&mut S>, cx: &mut Context<'_>, decoder: &mut 
             // An event stream has nothing to say after its request.
             Wire::Events => Said::default(),
         }),
-        Poll::Ready(_) => Poll::Ready(Said { gone: true, ..Said::default() }),
+        Poll::Ready(_) => Poll::Ready(Said {
+            gone: true,
+            ..Said::default()
+        }),
     }
 }
 

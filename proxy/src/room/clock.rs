@@ -13,7 +13,10 @@ pub struct RoomClock {
 
 impl Default for RoomClock {
     fn default() -> Self {
-        Self { started: Instant::now(), offset_ms: AtomicU64::new(0) }
+        Self {
+            started: Instant::now(),
+            offset_ms: AtomicU64::new(0),
+        }
     }
 }
 
@@ -25,7 +28,8 @@ impl RoomClock {
 
     /// Takes the store's time for the moment its request was sent.
     pub(super) fn set(&self, now_ms: u64, sent: Instant) {
-        self.offset_ms.store(now_ms.saturating_sub(self.elapsed_ms(sent)), Ordering::Relaxed);
+        self.offset_ms
+            .store(now_ms.saturating_sub(self.elapsed_ms(sent)), Ordering::Relaxed);
     }
 
     fn elapsed_ms(&self, at: Instant) -> u64 {

@@ -12,10 +12,10 @@ use tidegate_queue::store::StoreError;
 use tidegate_queue::wait::Pace;
 use tokio::sync::watch;
 
+use super::Room;
 use super::fans::Turn;
 use super::inbox::{Batch, Joined};
 use super::snapshot::Snapshot;
-use super::Room;
 use crate::metrics::Metrics;
 
 /// A tick every so often while anyone is held here.
@@ -81,7 +81,11 @@ impl Driver {
         let mut more = false;
         while !*stop.borrow() {
             if !more {
-                let every = if self.room.fans.is_empty() { IDLE_EVERY } else { TICK_EVERY };
+                let every = if self.room.fans.is_empty() {
+                    IDLE_EVERY
+                } else {
+                    TICK_EVERY
+                };
                 tokio::select! {
                     () = self.room.inbox.gathered() => {}
                     () = tokio::time::sleep(every) => {}
@@ -128,7 +132,12 @@ impl Driver {
                 }
             }
         };
-        self.metrics.tick(&self.room.config.id, sent.elapsed(), batch.request.entries(), batch.request.arrivals);
+        self.metrics.tick(
+            &self.room.config.id,
+            sent.elapsed(),
+            batch.request.entries(),
+            batch.request.arrivals,
+        );
         self.take_in(batch, &reply, sent);
         if due {
             self.publish(&reply, &held);
@@ -152,7 +161,11 @@ impl Driver {
         let from = self.next_block.unwrap_or(floor);
         let in_turn = held.range(from..).chain(held.range(..from)).copied();
         let mut wanted: Vec<BlockId> = in_turn.take(BLOCKS_MAX - 1).collect();
-        self.next_block = if held.len() > wanted.len() { wanted.last().copied() } else { None };
+        self.next_block = if held.len() > wanted.len() {
+            wanted.last().copied()
+        } else {
+            None
+        };
         if !wanted.contains(&floor) {
             wanted.push(floor);
         }
@@ -197,7 +210,13 @@ impl Driver {
         }
         for grant in &reply.grants.0 {
             if let Some(fan) = room.fans.get(grant.visit.place) {
-                fan.set_turn(Some(Turn { visit: grant.visit, hard_end_ms: grant.hard_end_ms }));
+                if let Some(held) = fan.turn().is_none().then(|| fan.waited_as_told()).flatten() {
+                    self.metrics.wait_told(&room.config.id, held);
+                }
+                fan.set_turn(Some(Turn {
+                    visit: grant.visit,
+                    hard_end_ms: grant.hard_end_ms,
+                }));
             }
         }
         self.answer(batch, reply);
@@ -208,7 +227,8 @@ impl Driver {
         }
         if self.swept.elapsed() >= SWEEP_EVERY {
             self.swept = Instant::now();
-            room.inbox.absent(room.fans.sweep(room.config.away_after, SWEPT_MAX));
+            room.inbox
+                .absent(room.fans.sweep(room.config.away_after, SWEPT_MAX));
             room.visits.sweep(reply.now_ms);
         }
     }
@@ -224,26 +244,38 @@ impl Driver {
 
     fn visit_over(&self, visit: VisitId) {
         self.room.visits.end(visit);
-        if let Some(fan) = self.room.fans.get(visit.place) {
-            if fan.turn().is_some_and(|turn| turn.visit == visit) {
-                fan.set_turn(None);
-            }
+        if let Some(fan) = self.room.fans.get(visit.place)
+            && fan.turn().is_some_and(|turn| turn.visit == visit)
+        {
+            fan.set_turn(None);
         }
     }
 
     fn answer(&self, batch: Batch, reply: &Reply) {
         // Whoever asked may have gone meanwhile; then nobody is told.
-        let mut places = reply.given.map(|given| (0..given.count).map(move |offset| (given, u64::from(offset))));
+        let mut places = reply
+            .given
+            .map(|given| (0..given.count).map(move |offset| (given, u64::from(offset))));
         for tell in batch.joins {
             let joined = match places.as_mut().and_then(Iterator::next) {
                 Some((given, offset)) => {
-                    let place = Place { number: given.first.number + offset, ..given.first };
+                    let place = Place {
+                        number: given.first.number + offset,
+                        ..given.first
+                    };
                     if offset < u64::from(given.straight) {
                         let turn = tidegate_queue::line::Turn(given.turn.0 + offset);
                         let lives = (given.expires_at_ms, given.hard_end_ms);
-                        Joined::Straight { round: reply.round, visit: VisitId { place, turn }, lives }
+                        Joined::Straight {
+                            round: reply.round,
+                            visit: VisitId { place, turn },
+                            lives,
+                        }
                     } else {
-                        Joined::Waiting { round: reply.round, place }
+                        Joined::Waiting {
+                            round: reply.round,
+                            place,
+                        }
                     }
                 }
                 None => Joined::NoPlaces,
@@ -273,7 +305,8 @@ impl Driver {
         self.current.view = self.view.clone();
         self.current.pace = self.pace.clone();
         self.room.publish(self.current.clone());
-        self.metrics.figures(&self.room.config.id, &reply.figures, self.room.fans.len());
+        self.metrics
+            .figures(&self.room.config.id, &reply.figures, self.room.fans.len());
         self.metrics.store_up(&self.room.config.id, true);
         self.published = Some(Instant::now());
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tidegate_queue::line::{BlockId, Place, Round, VisitId, Visitor};
@@ -42,7 +42,15 @@ pub struct Fan {
     answered: AtomicBool,
     spent: AtomicBool,
     shown_ahead: AtomicU64,
+    told: OnceLock<Told>,
     turn: Mutex<Option<Turn>>,
+}
+
+/// The wait a fan was first told, and when.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    at_ms: u64,
+    range_s: (u32, u32),
 }
 
 impl Fan {
@@ -57,6 +65,7 @@ impl Fan {
             answered: AtomicBool::new(false),
             spent: AtomicBool::new(false),
             shown_ahead: AtomicU64::new(u64::MAX),
+            told: OnceLock::new(),
             turn: Mutex::new(None),
         }
     }
@@ -95,6 +104,24 @@ impl Fan {
     /// What to show of `ahead`: it holds still rather than grow.
     pub fn show_ahead(&self, ahead: u64) -> u64 {
         self.shown_ahead.fetch_min(ahead, Ordering::Relaxed).min(ahead)
+    }
+
+    /// Notes the wait the fan is told; the first one counts.
+    pub(super) fn is_told(&self, range_s: (u32, u32)) {
+        self.told.get_or_init(|| Told {
+            at_ms: moment_ms(),
+            range_s,
+        });
+    }
+
+    /// Whether the fan, admitted now, waited as long as was first said; nothing when nothing was.
+    pub(super) fn waited_as_told(&self) -> Option<bool> {
+        let Told {
+            at_ms,
+            range_s: (low_s, high_s),
+        } = *self.told.get()?;
+        let waited_ms = moment_ms().saturating_sub(at_ms);
+        Some((u64::from(low_s) * 1_000..=u64::from(high_s) * 1_000).contains(&waited_ms))
     }
 
     /// The fan went straight through: the turn came with the place.
@@ -193,7 +220,11 @@ impl Fans {
     /// Lets go of those who have not been seen for `away_after`, and returns their places, at most `most`.
     pub(super) fn sweep(&self, away_after: Duration, most: usize) -> Vec<Place> {
         let mut held = self.lock();
-        let away = held.by_place.values().filter(|fan| fan.is_away(away_after)).take(most);
+        let away = held
+            .by_place
+            .values()
+            .filter(|fan| fan.is_away(away_after))
+            .take(most);
         let away: Vec<Place> = away.map(|fan| fan.place).collect();
         away.iter().for_each(|place| drop(held.remove(*place)));
         away
@@ -208,14 +239,19 @@ impl Fans {
     pub(super) fn wake_between(&self, from: Place, upto: Place) {
         if from < upto {
             let held = self.lock();
-            let called = held.by_place.range((Bound::Excluded(from), Bound::Included(upto)));
+            let called = held
+                .by_place
+                .range((Bound::Excluded(from), Bound::Included(upto)));
             called.for_each(|(_, fan)| fan.wake.notify_waiters());
         }
     }
 
     /// Wakes everyone.
     pub fn wake_all(&self) {
-        self.lock().by_place.values().for_each(|fan| fan.wake.notify_waiters());
+        self.lock()
+            .by_place
+            .values()
+            .for_each(|fan| fan.wake.notify_waiters());
     }
 }
 

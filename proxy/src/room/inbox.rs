@@ -105,7 +105,11 @@ impl Inbox {
     }
 
     pub(super) fn renew_and_tell(&self, visit: VisitId, hard_end_ms: u64) -> oneshot::Receiver<Option<u64>> {
-        self.ask(|gathered, tell| gathered.renew.push_back((Renew { visit, hard_end_ms }, Some(tell))))
+        self.ask(|gathered, tell| {
+            gathered
+                .renew
+                .push_back((Renew { visit, hard_end_ms }, Some(tell)))
+        })
     }
 
     pub(super) fn renew(&self, visit: VisitId, hard_end_ms: u64) {

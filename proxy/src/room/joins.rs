@@ -18,13 +18,17 @@ pub struct Joins {
 
 impl Joins {
     pub(super) fn new(per_min: u32) -> Self {
-        Self { per_min, counts: DashMap::new() }
+        Self {
+            per_min,
+            counts: DashMap::new(),
+        }
     }
 
     /// Counts a join of `address`; otherwise says after how many seconds it may come back.
     pub fn admit(&self, address: IpAddr, now: Instant) -> Result<(), u32> {
         if self.counts.len() >= ADDRESSES_MAX {
-            self.counts.retain(|_, (since, _)| now.duration_since(*since) < WINDOW);
+            self.counts
+                .retain(|_, (since, _)| now.duration_since(*since) < WINDOW);
         }
         let mut count = self.counts.entry(address).or_insert((now, 0));
         let (since, joined) = &mut *count;

@@ -135,7 +135,11 @@ impl Room {
         let place = claims.place();
         if let Some(fan) = self.fans.get(place) {
             fan.seen();
-            return if fan.visitor == claims.visitor { Resumed::Fan(fan) } else { Resumed::Arrival };
+            return if fan.visitor == claims.visitor {
+                Resumed::Fan(fan)
+            } else {
+                Resumed::Arrival
+            };
         }
         match within(self.inbox.back(place)).await {
             Some(true) => Resumed::Fan(self.fans.hold(place, claims.round, claims.visitor)),
@@ -250,7 +254,11 @@ impl Room {
             return None;
         }
         let hard_end_ms = claims.end * 1_000;
-        let asked = if snapshot.store_up { within(self.inbox.renew_and_tell(claims.visit, hard_end_ms)).await } else { None };
+        let asked = if snapshot.store_up {
+            within(self.inbox.renew_and_tell(claims.visit, hard_end_ms)).await
+        } else {
+            None
+        };
         let expires_at_ms = match asked {
             Some(answer) => answer?,
             None => claims.exp * 1_000,

@@ -50,12 +50,32 @@ pub struct Standing {
 
 impl Snapshot {
     pub(super) fn before_the_first_tick(settings: Arc<Settings>) -> Self {
-        let front = Front { called_upto: Place::START, floor: Place::START };
-        let figures =
-            Figures { waiting: 0, ready: 0, active: 0, reserve: 0, issued: 0, admitted: 0, departed: 0, no_shows: 0 };
+        let front = Front {
+            called_upto: Place::START,
+            floor: Place::START,
+        };
+        let figures = Figures {
+            waiting: 0,
+            ready: 0,
+            active: 0,
+            reserve: 0,
+            issued: 0,
+            admitted: 0,
+            departed: 0,
+            no_shows: 0,
+        };
         let (view, pace) = (View::default(), Pace::default());
         let status = Status::Regroup;
-        Self { round: Round(0), status, front, figures, settings, store_up: false, view, pace }
+        Self {
+            round: Round(0),
+            status,
+            front,
+            figures,
+            settings,
+            store_up: false,
+            view,
+            pace,
+        }
     }
 
     /// Takes over what a reply says for itself; the view is the driver's to keep.
@@ -84,8 +104,18 @@ impl Snapshot {
     pub fn standing(&self, fan: &Fan, stock: Option<Stock>, sold_out_by_stock: bool) -> Standing {
         let ahead = fan.show_ahead(self.view.ahead(fan.place));
         let state = self.state(stock, sold_out_by_stock);
-        let wait_s = if state == State::Waiting { self.pace.range_s(ahead, &self.settings) } else { None };
-        Standing { state, ahead, wait_s, stock }
+        let wait_s = if state == State::Waiting {
+            self.pace.range_s(ahead, &self.settings)
+        } else {
+            None
+        };
+        wait_s.into_iter().for_each(|range_s| fan.is_told(range_s));
+        Standing {
+            state,
+            ahead,
+            wait_s,
+            stock,
+        }
     }
 
     /// How the line stands for everyone.
@@ -119,7 +149,10 @@ impl Standing {
             rate_per_min: snapshot.rate_per_min(),
             notice: snapshot.settings.notice.as_deref(),
             opens_at: None,
-            stock: self.stock.map(|stock| Left { free: stock.free, held: stock.held }),
+            stock: self.stock.map(|stock| Left {
+                free: stock.free,
+                held: stock.held,
+            }),
         }
     }
 }

@@ -60,8 +60,17 @@ impl Live {
     }
 
     /// The assertion for origins, made anew by `make` when the last one is about to expire.
-    pub fn assertion(&self, now_s: u64, make: impl FnOnce() -> Option<(u64, HeaderValue)>) -> Option<HeaderValue> {
-        if let Some(kept) = self.assertion.load().as_deref().filter(|(exp, _)| now_s + 5 < *exp) {
+    pub fn assertion(
+        &self,
+        now_s: u64,
+        make: impl FnOnce() -> Option<(u64, HeaderValue)>,
+    ) -> Option<HeaderValue> {
+        if let Some(kept) = self
+            .assertion
+            .load()
+            .as_deref()
+            .filter(|(exp, _)| now_s + 5 < *exp)
+        {
             return Some(kept.1.clone());
         }
         let made = make()?;
@@ -97,7 +106,9 @@ impl VisitCache {
 
     /// Takes the line's answer to a renewal.
     pub(super) fn renewed(&self, visit: VisitId, expires_at_ms: Option<u64>) {
-        let Some(live) = self.by_id.get(&visit) else { return };
+        let Some(live) = self.by_id.get(&visit) else {
+            return;
+        };
         match expires_at_ms {
             Some(expires_at_ms) => live.expires_at_ms.store(expires_at_ms, Ordering::Relaxed),
             None => live.over.store(true, Ordering::Relaxed),
@@ -114,7 +125,9 @@ impl VisitCache {
 
     /// Every visit is over: the round has ended.
     pub(super) fn end_all(&self) {
-        self.by_id.iter().for_each(|live| live.over.store(true, Ordering::Relaxed));
+        self.by_id
+            .iter()
+            .for_each(|live| live.over.store(true, Ordering::Relaxed));
     }
 
     /// Forgets what is over.

@@ -20,7 +20,10 @@ pub struct Fan {
 
 impl Fan {
     pub fn of(site: &str) -> Self {
-        Self { site: site.to_owned(), cookies: BTreeMap::new() }
+        Self {
+            site: site.to_owned(),
+            cookies: BTreeMap::new(),
+        }
     }
 
     /// Sends with the jar's cookies, and keeps what is set.
@@ -38,7 +41,11 @@ impl Fan {
     }
 
     pub fn cookie_line(&self) -> Option<String> {
-        let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let pairs: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 
@@ -80,7 +87,9 @@ impl Fan {
             headers.insert(*name, value.parse().expect("a header"));
         }
         let stream = TcpStream::connect(&self.site).map_err(|e| Box::new(e.into()))?;
-        stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout can be set");
+        stream
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .expect("a timeout can be set");
         let (socket, response) = match tungstenite::client(request, stream) {
             Ok(opened) => opened,
             Err(tungstenite::HandshakeError::Failure(error)) => return Err(Box::new(error)),
@@ -93,16 +102,29 @@ impl Fan {
                         Err(tungstenite::HandshakeError::Interrupted(again)) if Instant::now() < deadline => {
                             handshake = again;
                         }
-                        Err(tungstenite::HandshakeError::Interrupted(_)) => panic!("no answer to the upgrade"),
+                        Err(tungstenite::HandshakeError::Interrupted(_)) => {
+                            panic!("no answer to the upgrade")
+                        }
                         Err(tungstenite::HandshakeError::Failure(error)) => return Err(Box::new(error)),
                     }
                 }
             }
         };
-        let set = response.headers().get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+        let set = response
+            .headers()
+            .get_all("set-cookie")
+            .iter()
+            .filter_map(|value| value.to_str().ok());
         let pairs = set.filter_map(|value| value.split(';').next()?.split_once('='));
-        self.keep(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
-        Ok(Frames { socket, past: Vec::new() })
+        self.keep(
+            pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        );
+        Ok(Frames {
+            socket,
+            past: Vec::new(),
+        })
     }
 
     /// Spends an admission frame as the page does.
@@ -118,7 +140,9 @@ impl Fan {
 pub fn claims(token: &str) -> Value {
     use base64::Engine;
     let payload = token.split('.').nth(1).expect("three parts");
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).expect("base64url");
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(payload)
+        .expect("base64url");
     serde_json::from_slice(&bytes).expect("claims are JSON")
 }
 
@@ -142,7 +166,8 @@ impl Frames {
                 }
                 Ok(Message::Close(close)) => return Some(Err(close.map_or(1005, |close| close.code.into()))),
                 Ok(_) => {}
-                Err(tungstenite::Error::Io(e)) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(tungstenite::Error::Io(e))
+                    if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 Err(_) => return Some(Err(1006)),
             }
         }
@@ -156,7 +181,10 @@ impl Frames {
             match self.next(left) {
                 Some(Ok(frame)) if frame["type"] == kind => return frame,
                 Some(Ok(_)) => {}
-                Some(Err(code)) => panic!("closed with {code} while waiting for {kind}; before: {:?}", self.past),
+                Some(Err(code)) => panic!(
+                    "closed with {code} while waiting for {kind}; before: {:?}",
+                    self.past
+                ),
                 None => break,
             }
         }
@@ -176,7 +204,9 @@ impl Frames {
 
     pub fn say(&mut self, kind: &str) {
         let text = json!({ "type": kind }).to_string();
-        self.socket.send(Message::text(text)).expect("the socket takes a frame");
+        self.socket
+            .send(Message::text(text))
+            .expect("the socket takes a frame");
     }
 
     /// Answers the call and waits for the turn.

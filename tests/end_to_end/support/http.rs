@@ -18,7 +18,11 @@ pub struct Sent {
 
 impl Sent {
     pub fn new(method: &str, path: &str) -> Self {
-        Self { method: method.to_owned(), path: path.to_owned(), ..Self::default() }
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            ..Self::default()
+        }
     }
 
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -28,12 +32,14 @@ impl Sent {
 
     pub fn json(mut self, body: &Value) -> Self {
         self.body = body.to_string().into_bytes();
-        self.header("Content-Type", "application/json").header("Accept", "application/json")
+        self.header("Content-Type", "application/json")
+            .header("Accept", "application/json")
     }
 
     pub fn form(mut self, body: &str) -> Self {
         self.body = body.as_bytes().to_vec();
-        self.header("Content-Type", "application/x-www-form-urlencoded").header("Accept", "text/html")
+        self.header("Content-Type", "application/x-www-form-urlencoded")
+            .header("Accept", "text/html")
     }
 
     pub fn page(path: &str) -> Self {
@@ -54,7 +60,10 @@ pub struct Response {
 
 impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> String {
@@ -62,7 +71,8 @@ impl Response {
     }
 
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {} {:?}", self.status, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("{e}: {} {:?}", self.status, self.text()))
     }
 
     /// The cookies that were set; an empty value removes one.
@@ -78,7 +88,10 @@ impl Response {
 
 /// Sends to `address` and reads the whole answer.
 pub fn send(address: &str, sent: &Sent) -> Response {
-    let mut text = format!("{} {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n", sent.method, sent.path);
+    let mut text = format!(
+        "{} {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n",
+        sent.method, sent.path
+    );
     for (name, value) in &sent.headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -93,7 +106,9 @@ pub fn send(address: &str, sent: &Sent) -> Response {
 /// Sends bytes as they are and reads the whole answer.
 pub fn raw(address: &str, bytes: &[u8]) -> Response {
     let mut stream = TcpStream::connect(address).unwrap_or_else(|e| panic!("{address}: {e}"));
-    stream.set_read_timeout(Some(Duration::from_secs(15))).expect("a timeout can be set");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(15)))
+        .expect("a timeout can be set");
     stream.write_all(bytes).expect("the request can be written");
     let mut answer = Vec::new();
     // A connection that is reset after its answer has still answered.
@@ -103,20 +118,32 @@ pub fn raw(address: &str, bytes: &[u8]) -> Response {
 
 fn parse(answer: &[u8]) -> Response {
     let text = String::from_utf8_lossy(answer);
-    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+    let end = answer
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .unwrap_or_else(|| panic!("no answer: {text:?}"));
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();
     let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a status line");
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1)?.parse().ok())
+        .expect("a status line");
     let headers: Vec<(String, String)> = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
     let mut body = answer[end + 4..].to_vec();
-    let chunked = headers.iter().any(|(n, v)| n.eq_ignore_ascii_case("transfer-encoding") && v == "chunked");
+    let chunked = headers
+        .iter()
+        .any(|(n, v)| n.eq_ignore_ascii_case("transfer-encoding") && v == "chunked");
     if chunked {
         body = dechunk(&body);
     }
-    Response { status, headers, body }
+    Response {
+        status,
+        headers,
+        body,
+    }
 }
 
 fn dechunk(mut body: &[u8]) -> Vec<u8> {

@@ -19,8 +19,17 @@ impl Origin {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
-        let (seen, extra, stop) = (Arc::default(), Arc::new(Mutex::new(String::new())), Arc::new(AtomicBool::new(false)));
-        let origin = Self { address, seen, extra, stop };
+        let (seen, extra, stop) = (
+            Arc::default(),
+            Arc::new(Mutex::new(String::new())),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let origin = Self {
+            address,
+            seen,
+            extra,
+            stop,
+        };
         let (seen, extra, stop) = (origin.seen.clone(), origin.extra.clone(), origin.stop.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {

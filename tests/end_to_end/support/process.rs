@@ -14,7 +14,15 @@ use super::{Response, Sent, eventually, send};
 /// The real binary.
 pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-    for name in ["CONFIG", "LISTEN", "ADMIN_LISTEN", "ADMIN_TOKEN", "DATA_DIR", "BOOKING_LISTEN", "SEARCH_LISTEN"] {
+    for name in [
+        "CONFIG",
+        "LISTEN",
+        "ADMIN_LISTEN",
+        "ADMIN_TOKEN",
+        "DATA_DIR",
+        "BOOKING_LISTEN",
+        "SEARCH_LISTEN",
+    ] {
         command.env_remove(format!("TIDEGATE_{name}"));
     }
     command
@@ -22,7 +30,10 @@ pub fn binary() -> Command {
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|l| l.local_addr())
+        .expect("a free port")
+        .port()
 }
 
 /// The token the tests open the admin API with.
@@ -53,7 +64,11 @@ impl Tidegate {
             );
             let file = folder.join("tidegate.toml");
             std::fs::write(&file, config).expect("the configuration can be written");
-            vec!["proxy".to_owned(), "--config".to_owned(), file.display().to_string()]
+            vec![
+                "proxy".to_owned(),
+                "--config".to_owned(),
+                file.display().to_string(),
+            ]
         })
     }
 
@@ -77,19 +92,32 @@ impl Tidegate {
 
     fn with(args: impl FnOnce(&Path, &str, &str) -> Vec<String>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (site, admin) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+        let (site, admin) = (
+            format!("127.0.0.1:{}", free_port()),
+            format!("127.0.0.1:{}", free_port()),
+        );
         let args = args(folder.path(), &site, &admin);
         let child = spawn(&args, folder.path());
-        let tidegate = Self { site, admin, folder, child, args };
+        let tidegate = Self {
+            site,
+            admin,
+            folder,
+            child,
+            args,
+        };
         tidegate.wait_ready();
         tidegate
     }
 
     fn wait_ready(&self) {
-        eventually(&format!("ready; its log:\n{}", self.log()), Duration::from_secs(30), || {
-            TcpStream::connect(&self.admin).ok()?;
-            (send(&self.admin, &Sent::new("GET", "/ready")).status == 200).then_some(())
-        });
+        eventually(
+            &format!("ready; its log:\n{}", self.log()),
+            Duration::from_secs(30),
+            || {
+                TcpStream::connect(&self.admin).ok()?;
+                (send(&self.admin, &Sent::new("GET", "/ready")).status == 200).then_some(())
+            },
+        );
     }
 
     /// What the process said so far.
@@ -108,7 +136,9 @@ impl Tidegate {
     /// Asks the process to stop, and says how it ended.
     pub fn stop(&mut self) -> ExitStatus {
         interrupt(&self.child);
-        eventually("the process ends after SIGINT", Duration::from_secs(20), || self.child.try_wait().expect("a child"))
+        eventually("the process ends after SIGINT", Duration::from_secs(20), || {
+            self.child.try_wait().expect("a child")
+        })
     }
 
     pub fn process_id(&self) -> u32 {
@@ -117,7 +147,10 @@ impl Tidegate {
 
     /// Asks the admin API.
     pub fn ask(&self, sent: Sent) -> Response {
-        send(&self.admin, &sent.header("Authorization", format!("Bearer {ADMIN_TOKEN}")))
+        send(
+            &self.admin,
+            &sent.header("Authorization", format!("Bearer {ADMIN_TOKEN}")),
+        )
     }
 
     /// The figures of the room.
@@ -147,11 +180,21 @@ fn log_path(folder: &Path) -> PathBuf {
 }
 
 fn spawn(args: &[String], folder: &Path) -> Child {
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(log_path(folder)).expect("a log file");
+    let log = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log_path(folder))
+        .expect("a log file");
     let errors = log.try_clone().expect("a second handle");
     let mut command = binary();
-    command.args(args).env("TIDEGATE_ADMIN_TOKEN", ADMIN_TOKEN).current_dir(folder);
-    command.stdout(Stdio::from(log)).stderr(Stdio::from(errors)).stdin(Stdio::null());
+    command
+        .args(args)
+        .env("TIDEGATE_ADMIN_TOKEN", ADMIN_TOKEN)
+        .current_dir(folder);
+    command
+        .stdout(Stdio::from(log))
+        .stderr(Stdio::from(errors))
+        .stdin(Stdio::null());
     command.spawn().expect("the binary starts")
 }
 
@@ -164,5 +207,8 @@ pub fn interrupt(child: &Child) {
 /// The first line of `output` that begins with `start`.
 #[allow(dead_code)]
 pub fn line_with(output: impl std::io::Read, start: &str) -> Option<String> {
-    BufReader::new(output).lines().map_while(Result::ok).find(|line| line.trim_start().starts_with(start))
+    BufReader::new(output)
+        .lines()
+        .map_while(Result::ok)
+        .find(|line| line.trim_start().starts_with(start))
 }
