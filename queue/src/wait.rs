@@ -30,8 +30,10 @@ const SPAN_MIN_S: f64 = 20.0;
 const CALL_AHEAD_S: f64 = 2.0;
 /// Fans the configured rate weighs as much as, against those counted.
 const PRIOR: f64 = 5.0;
-/// Fewer visits ended than this do not tell how long visits last.
+/// Fewer visits ended than this do not tell well how long visits last.
 const ENDED_MIN: f64 = 20.0;
+/// In a room of few slots so many tell it roughly, once there were as many as slots: before, only short ones have ended.
+const ENDED_FEW: f64 = 5.0;
 /// A speed is never trusted better than this, however many fans it was measured on.
 const DOUBT_MIN: f64 = 0.04;
 /// Standard deviations to either side that hold nine cases in ten.
@@ -163,8 +165,13 @@ impl Pace {
         let (_, figures) = self.last.filter(|_| self.moves && !stands(settings))?;
         let ahead = ahead as f64;
         let rate = f64::from(settings.admit_per_min) / 60.0;
-        let guess_s = ahead / rate;
-        let span = self.over(guess_s.max(SPAN_MIN_S));
+        let over = |guess_s: f64| self.with_visits(self.over(guess_s.max(SPAN_MIN_S)));
+        let mut span = over(ahead / rate);
+        let (_, fast) = self.admissions_s(ahead, &span, &figures, settings);
+        if fast < rate {
+            // The slots bind: the wait is longer than the rate says, and what it is measured on should be too.
+            span = over(ahead / fast);
+        }
         let (moves, leaving) = (span.per_answer(), span.leaving());
         // Those who have answered already are admitted one by one; of the others, silent ones are passed over.
         let ready = ahead.min(figures.ready as f64);
@@ -211,6 +218,19 @@ impl Pace {
         self.sums.since(start)
     }
 
+    /// `span`, or a longer one where too few visits ended in it.
+    fn with_visits(&self, span: Mark) -> Mark {
+        if span.ended >= ENDED_MIN {
+            return span;
+        }
+        let enough = |mark: &&Mark| self.sums.ended - mark.ended >= ENDED_MIN;
+        let start = self.fine.iter().rev().find(enough);
+        let start = start
+            .or_else(|| self.coarse.iter().rev().find(enough))
+            .or(self.coarse.front());
+        self.sums.since(start.copied().unwrap_or_default())
+    }
+
     /// Whether somebody ready was kept waiting just now.
     fn is_busy(&self) -> bool {
         self.last.is_some_and(|(now_ms, _)| now_ms < self.busy_until_ms)
@@ -221,9 +241,14 @@ impl Pace {
         let rate = f64::from(settings.admit_per_min) / 60.0;
         let slots = f64::from(settings.active_max.saturating_sub(figures.reserve).max(1));
         let free = (slots - f64::from(figures.active)).max(0.0);
-        let (ends_slow, ends_fast) = if span.ended >= ENDED_MIN {
+        let (ends_slow, ends_fast) = if span.ended >= ENDED_MIN.min(slots).max(ENDED_FEW) {
             let each_s = span.ended / span.visited_s.max(1.0);
-            (slots * each_s, slots * each_s)
+            let rough = if span.ended < ENDED_MIN {
+                1.0 + NINE_IN_TEN / span.ended.sqrt()
+            } else {
+                1.0
+            };
+            (slots * each_s / rough, slots * each_s * rough)
         } else {
             // Nobody stays longer than they may; most stay about as long as an idle visit lasts.
             let (ttl_s, max_s) = (settings.visit_ttl_ms as f64, settings.visit_max_ms as f64);

@@ -77,15 +77,25 @@ pub(super) struct Journal {
     _lock: File,
     saved: Saved,
     appended: u64,
+    /// A write failed half-way: the file may end in a piece of a record, and is written anew before anything else.
+    torn: bool,
     sync: mpsc::Sender<Arc<File>>,
 }
 
 impl Journal {
     /// Reads what is there and takes the journal for this process. Nothing is changed yet.
     pub(super) fn open(path: &Path) -> Result<(Self, Found), JournalError> {
-        let io = |doing| move |source| JournalError::Io { doing, path: path.to_owned(), source };
+        let io = |doing| {
+            move |source| JournalError::Io {
+                doing,
+                path: path.to_owned(),
+                source,
+            }
+        };
         let lock = private(path.with_extension("lock")).map_err(io("lock"))?;
-        lock.try_lock().map_err(|_| JournalError::InUse { path: path.to_owned() })?;
+        lock.try_lock().map_err(|_| JournalError::InUse {
+            path: path.to_owned(),
+        })?;
         let file = private(path.to_owned()).map_err(io("open"))?;
         let text = fs::read(path).map_err(io("read"))?;
         let found = read(path, &text)?;
@@ -96,7 +106,18 @@ impl Journal {
             .map_err(io("start the writer of"))?;
         let file = Arc::new(file);
         let saved = found.saved.clone();
-        Ok((Self { path: path.to_owned(), file, _lock: lock, saved, appended: 0, sync }, found))
+        Ok((
+            Self {
+                path: path.to_owned(),
+                file,
+                _lock: lock,
+                saved,
+                appended: 0,
+                torn: false,
+                sync,
+            },
+            found,
+        ))
     }
 
     /// Replaces the journal by a snapshot of `saved` and what happened since.
@@ -108,12 +129,17 @@ impl Journal {
         let next = self.path.with_extension("next");
         let mut file = private(next.clone()).map_err(io("create"))?;
         file.set_len(0).map_err(io("create"))?;
-        let snapshot = Entry::Snapshot { boot_id: boot_id(), saved: Box::new(saved.clone()) };
+        let snapshot = Entry::Snapshot {
+            boot_id: boot_id(),
+            saved: Box::new(saved.clone()),
+        };
         let mut text = line_of(&snapshot).map_err(io("write"))?;
         for record in records {
             text.extend(line_of(&Entry::Then(record.clone())).map_err(io("write"))?);
         }
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(io("write"))?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            .map_err(io("write"))?;
         fs::rename(&next, &self.path).map_err(io("replace"))?;
         self.saved = saved.clone();
         records.iter().for_each(|record| self.saved.apply(record));
@@ -122,25 +148,49 @@ impl Journal {
         Ok(())
     }
 
-    /// Appends records. When this returns, they outlive the process.
+    /// Appends records. When this returns, they outlive the process; when it fails, they may be appended again.
     pub(super) fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
-        let path = &self.path;
-        let io = |source| JournalError::Io { doing: "append to", path: path.clone(), source };
-        let mut text = Vec::with_capacity(records.len() * 96);
-        for record in records {
-            text.extend(line_of(&Entry::Then(record.clone())).map_err(io)?);
-            self.saved.apply(record);
-        }
-        (&*self.file).write_all(&text).map_err(io)?;
-        self.appended += text.len() as u64;
-        if self.appended > GROWN_BYTES {
+        if self.torn || self.appended > GROWN_BYTES {
             let saved = self.saved.clone();
-            return self.rewrite(&saved, &[]);
+            self.rewrite(&saved, records)?;
+            self.torn = false;
+            return Ok(());
         }
+        let path = self.path.clone();
+        let io = |source| JournalError::Io { doing: "append to", path, source };
+        let written = lines_of(records).and_then(|text| {
+            (&*self.file).write_all(&text)?;
+            Ok(text.len() as u64)
+        });
+        match written {
+            Ok(bytes) => self.appended += bytes,
+            Err(error) => {
+                self.torn = true;
+                return Err(io(error));
+            }
+        }
+        records.iter().for_each(|record| self.saved.apply(record));
         // The writer is gone only when the process is.
         let _ = self.sync.send(self.file.clone());
         Ok(())
     }
+}
+
+#[cfg(test)]
+impl Journal {
+    /// As if the disk were full from now on.
+    pub(super) fn fill_up(&mut self) {
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("a device that takes nothing");
+        self.file = Arc::new(full);
+    }
+}
+
+fn lines_of(records: &[Record]) -> io::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(records.len() * 96);
+    for record in records {
+        text.extend(line_of(&Entry::Then(record.clone()))?);
+    }
+    Ok(text)
 }
 
 /// A file for its owner only, written at its end.
@@ -160,22 +210,37 @@ fn line_of(entry: &Entry) -> io::Result<Vec<u8>> {
 
 /// The kernel's id of this start of the machine; empty where there is none, which counts as another start.
 fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 fn read(path: &Path, text: &[u8]) -> Result<Found, JournalError> {
-    let mut found = Found { saved: Saved::default(), may_have_lost: false };
-    let complete = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let mut found = Found {
+        saved: Saved::default(),
+        may_have_lost: false,
+    };
+    let complete = text
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |end| end + 1);
     // A last line without its end was being written when the process died: its reply never left.
     for (index, line) in text[..complete].split(|byte| *byte == b'\n').enumerate() {
         if line.is_empty() {
             continue;
         }
-        let damaged = JournalError::Damaged { path: path.to_owned(), line: index + 1 };
+        let damaged = JournalError::Damaged {
+            path: path.to_owned(),
+            line: index + 1,
+        };
         match (index, serde_json::from_slice(line)) {
             (0, Ok(Entry::Snapshot { boot_id: then, saved })) => {
                 let now = boot_id();
-                found = Found { saved: *saved, may_have_lost: now.is_empty() || then != now };
+                found = Found {
+                    saved: *saved,
+                    may_have_lost: now.is_empty() || then != now,
+                };
             }
             (1.., Ok(Entry::Then(record))) => found.saved.apply(&record),
             _ => return Err(damaged),
@@ -223,8 +288,19 @@ mod tests {
         let (mut journal, found) = Journal::open(&path).expect("a new journal");
         assert!(found.saved.is_empty());
         let mut line = Line::new(settings(), 1_790_000_000_000, 1);
-        journal.rewrite(&found.saved, &line.take_records()).expect("a snapshot");
-        line.tick(1_790_000_000_100, &Request { boot: 1, seq: 1, arrivals: 3, ..Request::default() }).expect("a tick");
+        journal
+            .rewrite(&found.saved, &line.take_records())
+            .expect("a snapshot");
+        line.tick(
+            1_790_000_000_100,
+            &Request {
+                boot: 1,
+                seq: 1,
+                arrivals: 3,
+                ..Request::default()
+            },
+        )
+        .expect("a tick");
         journal.append(&line.take_records()).expect("an append");
         assert!(matches!(Journal::open(&path), Err(JournalError::InUse { .. })));
         drop(journal);
@@ -237,12 +313,31 @@ mod tests {
         let mut again = Line::restore(settings(), &found.saved, 1_790_000_001_000, 2, 0);
         assert_eq!(again.status(), Status::Regroup);
         let reply = again
-            .tick(1_790_000_001_100, &Request { boot: 2, seq: 1, arrivals: 1, ..Request::default() })
+            .tick(
+                1_790_000_001_100,
+                &Request {
+                    boot: 2,
+                    seq: 1,
+                    arrivals: 1,
+                    ..Request::default()
+                },
+            )
             .expect("a tick");
         let given = reply.given.expect("a place").first;
-        assert!(given > Place { number: 3, ..Place::START } && given.number == 1, "a new epoch: {given}");
+        assert!(
+            given
+                > Place {
+                    number: 3,
+                    ..Place::START
+                }
+                && given.number == 1,
+            "a new epoch: {given}"
+        );
 
         fs::write(&path, [b"garbage\n", &whole[..]].concat()).expect("damage");
-        assert!(matches!(Journal::open(&path), Err(JournalError::Damaged { line: 1, .. })));
+        assert!(matches!(
+            Journal::open(&path),
+            Err(JournalError::Damaged { line: 1, .. })
+        ));
     }
 }

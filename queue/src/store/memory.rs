@@ -23,7 +23,10 @@ pub struct SystemMoment {
 impl Default for SystemMoment {
     fn default() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { started_ms: since.as_millis() as u64, started: Instant::now() }
+        Self {
+            started_ms: since.as_millis() as u64,
+            started: Instant::now(),
+        }
     }
 }
 
@@ -36,6 +39,9 @@ impl Moment for SystemMoment {
 struct Inner {
     line: Line,
     journal: Option<Journal>,
+    /// What the line has done and the journal could not take yet. Bounded by one tick: until it is written, every
+    /// call fails, and an edge repeats the tick it could not finish rather than send the next.
+    unwritten: Vec<Record>,
 }
 
 /// One room's line in this process.
@@ -49,7 +55,10 @@ impl MemoryStore {
     pub fn volatile(settings: Settings, nonce: u32, moment: Arc<dyn Moment>) -> Self {
         let mut line = Line::new(settings, moment.now_ms(), nonce);
         line.take_records();
-        Self { inner: Mutex::new(Inner { line, journal: None }), moment }
+        Self {
+            inner: Mutex::new(Inner { line, journal: None, unwritten: Vec::new() }),
+            moment,
+        }
     }
 
     /// The line journaled in `path`: made there when there is none, otherwise gone on with in a new epoch.
@@ -65,10 +74,17 @@ impl MemoryStore {
         let (mut journal, found) = Journal::open(path)?;
         let per_s = settings.admit_per_min.div_ceil(60);
         // A second unsynced, and the burst of another.
-        let lost_max = if found.may_have_lost { per_s.saturating_mul(2).max(2) } else { 0 };
+        let lost_max = if found.may_have_lost {
+            per_s.saturating_mul(2).max(2)
+        } else {
+            0
+        };
         let mut line = Line::restore(settings, &found.saved, moment.now_ms(), nonce, lost_max);
         journal.rewrite(&found.saved, &line.take_records())?;
-        Ok(Self { inner: Mutex::new(Inner { line, journal: Some(journal) }), moment })
+        Ok(Self {
+            inner: Mutex::new(Inner { line, journal: Some(journal), unwritten: Vec::new() }),
+            moment,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -86,13 +102,15 @@ impl MemoryStore {
 }
 
 impl Inner {
-    /// Nothing leaves before it is written down.
+    /// Nothing leaves before it is written down: not a reply, and not its repetition.
     fn write_down(&mut self) -> Result<(), JournalError> {
-        let records: Vec<Record> = self.line.take_records();
+        self.unwritten.extend(self.line.take_records());
         match &mut self.journal {
-            Some(journal) if !records.is_empty() => journal.append(&records),
-            _ => Ok(()),
+            Some(journal) if !self.unwritten.is_empty() => journal.append(&self.unwritten)?,
+            _ => {}
         }
+        self.unwritten.clear();
+        Ok(())
     }
 }
 
@@ -120,7 +138,60 @@ impl LineStore for MemoryStore {
 
     async fn visits(&self, most: usize) -> Result<Vec<(VisitId, Visit)>, StoreError> {
         let inner = self.lock();
-        let visit = |(place, visit): (_, &Visit)| (VisitId { place, turn: visit.turn }, *visit);
+        let visit = |(place, visit): (_, &Visit)| {
+            (
+                VisitId {
+                    place,
+                    turn: visit.turn,
+                },
+                *visit,
+            )
+        };
         Ok(inner.line.visits().take(most).map(visit).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            version: 1,
+            mode: tidegate_config::Mode::On,
+            active_max: 10,
+            admit_per_min: 600,
+            visit_ttl_ms: 60_000,
+            visit_max_ms: 600_000,
+            enter_within_ms: 60_000,
+            answer_within_ms: 5_000,
+            paused: false,
+            draining: false,
+            notice: None,
+        }
+    }
+
+    fn places(store: &MemoryStore, seq: u64) -> Result<u64, StoreError> {
+        let request = Request { boot: 1, seq, arrivals: 3, ..Request::default() };
+        store.tick_now(&request).map(|reply| reply.given.map_or(0, |given| given.first.number + 2))
+    }
+
+    #[test]
+    fn a_reply_does_not_leave_while_the_disk_is_full_and_nothing_is_lost_when_there_is_room_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("drop.journal");
+        let moment: Arc<dyn Moment> = Arc::new(SystemMoment::default());
+        let store = MemoryStore::open(&path, settings(), 1, moment.clone()).expect("a new journal");
+        assert_eq!(places(&store, 1).expect("room on the disk"), 3);
+        // The file takes nothing more, and a new one cannot take its place.
+        store.lock().journal.as_mut().expect("a journal").fill_up();
+        std::fs::create_dir(path.with_extension("next")).expect("something in the way");
+        assert!(matches!(places(&store, 2), Err(StoreError::Journal(_))), "the reply stays");
+        assert!(matches!(places(&store, 2), Err(StoreError::Journal(_))), "and so does its repetition");
+        std::fs::remove_dir(path.with_extension("next")).expect("the way is free");
+        assert_eq!(places(&store, 2).expect("room again"), 6, "the same numbers, given once");
+        drop(store);
+        let store = MemoryStore::open(&path, settings(), 2, moment).expect("the journal is whole");
+        assert_eq!(store.lock().line.figures().issued, 6, "what left was written down");
     }
 }

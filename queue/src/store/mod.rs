@@ -5,7 +5,7 @@ mod memory;
 
 use std::sync::Arc;
 
-use crate::line::{Change, Refused, Reply, Request, Settings, VisitId, Visit};
+use crate::line::{Change, Refused, Reply, Request, Settings, Visit, VisitId};
 
 pub use journal::JournalError;
 pub use memory::{MemoryStore, Moment, SystemMoment};

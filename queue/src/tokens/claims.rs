@@ -41,7 +41,10 @@ pub struct Place {
 impl Place {
     /// The place it names.
     pub fn place(&self) -> line::Place {
-        line::Place { epoch: self.epoch, number: self.number }
+        line::Place {
+            epoch: self.epoch,
+            number: self.number,
+        }
     }
 }
 

@@ -93,7 +93,9 @@ const SECRET_LEN: usize = 32;
 impl KeyFile {
     /// New keys.
     pub fn generate(now_s: u64) -> Result<Self, KeyFileError> {
-        Ok(Self { keys: vec![Generation::make(now_s)?] })
+        Ok(Self {
+            keys: vec![Generation::make(now_s)?],
+        })
     }
 
     /// The keys in `path`; made there, for the owner only, when there are none.
@@ -105,18 +107,30 @@ impl KeyFile {
                 keys.save(path)?;
                 Ok(keys)
             }
-            Err(source) => Err(KeyFileError::Io { doing: "read", path: path.to_owned(), source }),
+            Err(source) => Err(KeyFileError::Io {
+                doing: "read",
+                path: path.to_owned(),
+                source,
+            }),
         }
     }
 
     fn parse(path: &Path, bytes: &[u8]) -> Result<Self, KeyFileError> {
-        let damaged = |reason: String| KeyFileError::Damaged { path: path.to_owned(), reason };
+        let damaged = |reason: String| KeyFileError::Damaged {
+            path: path.to_owned(),
+            reason,
+        };
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let mode = fs::metadata(path).map(|m| m.permissions().mode() & 0o777).unwrap_or(0);
+            let mode = fs::metadata(path)
+                .map(|m| m.permissions().mode() & 0o777)
+                .unwrap_or(0);
             if mode & 0o077 != 0 {
-                return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
+                return Err(KeyFileError::Exposed {
+                    path: path.to_owned(),
+                    mode,
+                });
             }
         }
         // The parser's own words are kept out: they may quote a secret.
@@ -126,7 +140,8 @@ impl KeyFile {
             return Err(damaged("no key in it".to_owned()));
         }
         for key in &file.keys {
-            let pair = Ed25519KeyPair::from_pkcs8(&key.pkcs8).map_err(|_| damaged(format!("key {}", key.kid)))?;
+            let pair =
+                Ed25519KeyPair::from_pkcs8(&key.pkcs8).map_err(|_| damaged(format!("key {}", key.kid)))?;
             if key.secret.len() < SECRET_LEN || pair.public_key().as_ref() != key.public {
                 return Err(damaged(format!("key {}", key.kid)));
             }
@@ -136,7 +151,13 @@ impl KeyFile {
 
     /// Writes the keys so that a crash leaves either the old file or the new one.
     pub fn save(&self, path: &Path) -> Result<(), KeyFileError> {
-        let io = |doing| move |source| KeyFileError::Io { doing, path: path.to_owned(), source };
+        let io = |doing| {
+            move |source| KeyFileError::Io {
+                doing,
+                path: path.to_owned(),
+                source,
+            }
+        };
         let text = serde_json::to_vec_pretty(self).map_err(|e| io("write")(e.into()))?;
         let next = path.with_extension("next");
         let mut options = fs::OpenOptions::new();
@@ -144,7 +165,9 @@ impl KeyFile {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&next).map_err(io("create"))?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(io("write"))?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            .map_err(io("write"))?;
         fs::rename(&next, path).map_err(io("replace"))
     }
 
@@ -181,12 +204,21 @@ impl Generation {
     fn make(now_s: u64) -> Result<Self, KeyFileError> {
         let random = SystemRandom::new();
         let (mut secret, mut id) = (vec![0; SECRET_LEN], [0; 6]);
-        random.fill(&mut secret).and_then(|()| random.fill(&mut id)).map_err(|_| KeyFileError::Make)?;
+        random
+            .fill(&mut secret)
+            .and_then(|()| random.fill(&mut id))
+            .map_err(|_| KeyFileError::Make)?;
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&random).map_err(|_| KeyFileError::Make)?;
         let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|_| KeyFileError::Make)?;
         let public = pair.public_key().as_ref().to_vec();
         let kid = URL_SAFE_NO_PAD.encode(id);
-        Ok(Self { kid, made_at: now_s, secret, pkcs8: pkcs8.as_ref().to_vec(), public })
+        Ok(Self {
+            kid,
+            made_at: now_s,
+            secret,
+            pkcs8: pkcs8.as_ref().to_vec(),
+            public,
+        })
     }
 }
 
@@ -201,6 +233,8 @@ mod base64_bytes {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
-        URL_SAFE_NO_PAD.decode(text).map_err(|_| serde::de::Error::custom("not base64url"))
+        URL_SAFE_NO_PAD
+            .decode(text)
+            .map_err(|_| serde::de::Error::custom("not base64url"))
     }
 }

@@ -42,10 +42,19 @@ impl KeyRing {
     pub fn new(file: &KeyFile) -> Self {
         let keys = file.keys.iter().map(|key| Keys {
             kid: key.kid.clone(),
-            secret: (EncodingKey::from_secret(&key.secret), DecodingKey::from_secret(&key.secret)),
-            pair: (EncodingKey::from_ed_der(&key.pkcs8), DecodingKey::from_ed_der(&key.public)),
+            secret: (
+                EncodingKey::from_secret(&key.secret),
+                DecodingKey::from_secret(&key.secret),
+            ),
+            pair: (
+                EncodingKey::from_ed_der(&key.pkcs8),
+                DecodingKey::from_ed_der(&key.public),
+            ),
         });
-        Self { keys: keys.collect(), jwks: file.jwks().to_string() }
+        Self {
+            keys: keys.collect(),
+            jwks: file.jwks().to_string(),
+        }
     }
 
     /// The public keys as a JSON text.
@@ -63,7 +72,11 @@ impl KeyRing {
         let mut header = Header::new(C::ALGORITHM);
         header.typ = Some(C::TYPE.to_owned());
         header.kid = Some(keys.kid.clone());
-        let key = if C::ALGORITHM == Algorithm::EdDSA { &keys.pair.0 } else { &keys.secret.0 };
+        let key = if C::ALGORITHM == Algorithm::EdDSA {
+            &keys.pair.0
+        } else {
+            &keys.secret.0
+        };
         jsonwebtoken::encode(&header, claims, key).expect("checked keys sign plain claims")
     }
 
@@ -76,13 +89,23 @@ impl KeyRing {
         if header.typ.as_deref() != Some(C::TYPE) || header.alg != C::ALGORITHM {
             return Err(TokenError::OtherPurpose);
         }
-        let keys = self.keys.iter().find(|keys| Some(&keys.kid) == header.kid.as_ref()).ok_or(TokenError::Forged)?;
-        let key = if C::ALGORITHM == Algorithm::EdDSA { &keys.pair.1 } else { &keys.secret.1 };
+        let keys = self
+            .keys
+            .iter()
+            .find(|keys| Some(&keys.kid) == header.kid.as_ref())
+            .ok_or(TokenError::Forged)?;
+        let key = if C::ALGORITHM == Algorithm::EdDSA {
+            &keys.pair.1
+        } else {
+            &keys.secret.1
+        };
         let mut validation = Validation::new(C::ALGORITHM);
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_aud = false;
-        let claims = jsonwebtoken::decode::<C>(token, key, &validation).map_err(|_| TokenError::Forged)?.claims;
+        let claims = jsonwebtoken::decode::<C>(token, key, &validation)
+            .map_err(|_| TokenError::Forged)?
+            .claims;
         match claims.exp() {
             Some(exp) if exp <= now_s => Err(TokenError::Expired),
             _ => Ok(claims),
@@ -104,17 +127,60 @@ mod tests {
 
     fn admission(exp: u64) -> Admission {
         let (epoch, number, visitor) = (Epoch(1_876_951_040_265_228), 7, Visitor(u128::MAX / 3));
-        let visit = VisitId { place: crate::line::Place { epoch, number }, turn: Turn(7_507_804_160_000_072) };
-        Admission { room: "drop".into(), round: Round(epoch.0), epoch, number, visitor, visit, exp }
+        let visit = VisitId {
+            place: crate::line::Place { epoch, number },
+            turn: Turn(7_507_804_160_000_072),
+        };
+        Admission {
+            room: "drop".into(),
+            round: Round(epoch.0),
+            epoch,
+            number,
+            visitor,
+            visit,
+            exp,
+        }
     }
 
     #[test]
     fn every_kind_survives_the_round_trip_and_stands_for_no_other() {
         let (_, ring) = ring();
-        let Admission { room, round, epoch, number, visitor, visit, exp } = admission(2_000);
-        let place = Place { room: room.clone(), round, epoch, number, visitor };
-        let live = Visit { room: room.clone(), round, epoch, number, visitor, visit, exp, end: exp };
-        let assertion = Assertion { room, round, epoch, number, visitor, visit, iat: 1, exp };
+        let Admission {
+            room,
+            round,
+            epoch,
+            number,
+            visitor,
+            visit,
+            exp,
+        } = admission(2_000);
+        let place = Place {
+            room: room.clone(),
+            round,
+            epoch,
+            number,
+            visitor,
+        };
+        let live = Visit {
+            room: room.clone(),
+            round,
+            epoch,
+            number,
+            visitor,
+            visit,
+            exp,
+            end: exp,
+        };
+        let assertion = Assertion {
+            room,
+            round,
+            epoch,
+            number,
+            visitor,
+            visit,
+            iat: 1,
+            exp,
+        };
         let tokens = [
             ring.sign(&VisitorCard { visitor }),
             ring.sign(&place),
@@ -146,8 +212,14 @@ mod tests {
         let (mut file, ring) = ring();
         let token = ring.sign(&admission(2_000));
         assert_eq!(ring.verify::<Admission>(&token, 2_000), Err(TokenError::Expired));
-        assert_eq!(ring.verify::<Admission>("nonsense", 0), Err(TokenError::Malformed));
-        assert_eq!(ring.verify::<Admission>(&"x".repeat(5_000), 0), Err(TokenError::Malformed));
+        assert_eq!(
+            ring.verify::<Admission>("nonsense", 0),
+            Err(TokenError::Malformed)
+        );
+        assert_eq!(
+            ring.verify::<Admission>(&"x".repeat(5_000), 0),
+            Err(TokenError::Malformed)
+        );
         let (_, other) = self::ring();
         assert_eq!(other.verify::<Admission>(&token, 0), Err(TokenError::Forged));
         let (head, signature) = token.rsplit_once('.').expect("three parts");
@@ -156,9 +228,19 @@ mod tests {
 
         file.rotate(1_500).expect("keys can be made");
         let rotated = KeyRing::new(&file);
-        assert_eq!(rotated.verify(&token, 0), Ok(admission(2_000)), "a rotation logs nobody out");
-        assert_eq!(ring.verify::<Admission>(&rotated.sign(&admission(2_000)), 0), Err(TokenError::Forged));
-        assert_eq!(file.list().iter().map(|key| key.signs).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(
+            rotated.verify(&token, 0),
+            Ok(admission(2_000)),
+            "a rotation logs nobody out"
+        );
+        assert_eq!(
+            ring.verify::<Admission>(&rotated.sign(&admission(2_000)), 0),
+            Err(TokenError::Forged)
+        );
+        assert_eq!(
+            file.list().iter().map(|key| key.signs).collect::<Vec<_>>(),
+            [true, false]
+        );
     }
 
     #[test]
@@ -166,7 +248,10 @@ mod tests {
         use base64::Engine;
         use base64::engine::general_purpose::URL_SAFE_NO_PAD as base64url;
         let (file, ring) = ring();
-        let header = format!(r#"{{"typ":"tidegate-admission+jwt","alg":"none","kid":"{}"}}"#, file.list()[0].kid);
+        let header = format!(
+            r#"{{"typ":"tidegate-admission+jwt","alg":"none","kid":"{}"}}"#,
+            file.list()[0].kid
+        );
         let claims = serde_json::to_string(&admission(2_000)).expect("claims are JSON");
         let token = format!("{}.{}.", base64url.encode(header), base64url.encode(claims));
         assert!(ring.verify::<Admission>(&token, 0).is_err());

@@ -82,6 +82,40 @@ fn scenes() -> Vec<Scene> {
         },
         Scene {
             from_s: 60,
+            times: 8,
+            crowd: (150, 0),
+            few: true,
+            ..scene(
+                "5 slots, stays of 15-25 s",
+                Settings {
+                    active_max: 5,
+                    ..settings(60)
+                },
+                Habits {
+                    stay_ms: (15_000, 25_000),
+                    ..habits()
+                },
+            )
+        },
+        Scene {
+            from_s: 420,
+            times: 4,
+            crowd: (400, 0),
+            seconds: 1_800,
+            ..scene(
+                "50 slots, stays of 2-4 minutes",
+                Settings {
+                    active_max: 50,
+                    ..settings(600)
+                },
+                Habits {
+                    stay_ms: (120_000, 240_000),
+                    ..habits()
+                },
+            )
+        },
+        Scene {
+            from_s: 60,
             crowd: (2_000, 49),
             ..scene("a line that hardly shrinks", settings(3_000), habits())
         },
