@@ -21,7 +21,7 @@ pub struct Identity {
     /// The visitor of the cookie; absent when there is none of ours.
     pub visitor: Option<Visitor>,
     /// The place, from the bearer token or the cookie.
-    pub place: Option<Result<tokens::Place, TokenError>>,
+    pub place: Option<Result<tokens::Place, Problem>>,
 }
 
 impl Identity {
@@ -33,18 +33,13 @@ impl Identity {
             .map(|card| card.visitor);
         let explicit = offered.or_else(|| bearer(asked.headers));
         let place = match explicit {
-            Some(token) => Some(ring.verify(token, 0)),
+            Some(token) => Some(ring.verify(token, 0).map_err(problem_of)),
             // A cookie belongs to the visitor of the other cookie: one without the other was copied.
             None => cookies::find(asked.headers, &names.place)
-                .map(|token| ring.verify(token, 0))
-                .map(|verified: Result<tokens::Place, _>| {
-                    verified.and_then(|claims| {
-                        if visitor == Some(claims.visitor) {
-                            Ok(claims)
-                        } else {
-                            Err(TokenError::OtherPurpose)
-                        }
-                    })
+                .map(|token| ring.verify::<tokens::Place>(token, 0).map_err(problem_of))
+                .map(|verified| match verified {
+                    Ok(claims) if visitor != Some(claims.visitor) => Err(cases::wrong_visitor()),
+                    verified => verified,
                 }),
         };
         Self { visitor, place }
@@ -52,7 +47,7 @@ impl Identity {
 
     /// The place of this room, where the request has a good one; a token that is bad or of another room is a problem.
     pub fn place(self, room: &Room) -> Result<tokens::Place, Problem> {
-        let claims = self.place.ok_or_else(cases::missing_token)?.map_err(problem_of)?;
+        let claims = self.place.ok_or_else(cases::missing_token)??;
         if claims.room == room.config.id.as_str() {
             Ok(claims)
         } else {
@@ -70,8 +65,7 @@ impl Identity {
 /// What to tell about a token that was refused.
 pub fn problem_of(error: TokenError) -> Problem {
     match error {
-        TokenError::Malformed | TokenError::Forged => cases::forged_token(),
-        TokenError::OtherPurpose => cases::wrong_visitor(),
+        TokenError::Malformed | TokenError::Forged | TokenError::OtherPurpose => cases::forged_token(),
         TokenError::Expired => cases::expired_token(),
     }
 }
