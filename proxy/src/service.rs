@@ -28,7 +28,7 @@ use crate::line::{self, Answer, Arrival, Asked, BODY_MAX, Outcome};
 use crate::request::asks::asks;
 use crate::request::problem::{Problem, cases};
 use crate::request::route::Matcher;
-use crate::request::{client, cookies, headers, hygiene, origin, path};
+use crate::request::{client, cookies, headers, hygiene, origin, path, raw};
 use crate::room::{Live, Room};
 use crate::shared::Shared;
 
@@ -173,6 +173,9 @@ impl Gatekeeper {
             .map(|address| address.ip());
         let peer = peer.unwrap_or(IpAddr::from([127, 0, 0, 1]));
         let shared = &self.shared;
+        if let Err(refused) = check_raw(session) {
+            return self.refuse(refused.into());
+        }
         let header = session.req_header();
         let canonical = match path::canonicalise(header.raw_path()) {
             Ok(canonical) => canonical,
@@ -355,6 +358,18 @@ impl Gatekeeper {
             HeaderValue::try_from(token).ok().map(|value| (exp, value))
         })
     }
+}
+
+/// Checks the header as it was on the wire.
+fn check_raw(session: &Session) -> std::result::Result<(), hygiene::Refused> {
+    let ServerSession::H1(http1) = session.as_downstream() else {
+        return Ok(());
+    };
+    let chunked = session
+        .req_header()
+        .headers
+        .contains_key(http::header::TRANSFER_ENCODING);
+    raw::check(&http1.get_headers_raw_bytes(), chunked)
 }
 
 /// Reads the body of a request under the reserved prefix, whole and bounded.

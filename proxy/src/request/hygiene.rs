@@ -16,6 +16,12 @@ pub enum Refused {
     /// Two body lengths at once: the classic way to smuggle a request.
     #[error("Content-Length and Transfer-Encoding exclude each other")]
     TwoLengths,
+    /// A line that ends in a line feed alone: the end of a line to some, part of a value to others.
+    #[error("a line of the header does not end in CR LF")]
+    BareLineFeed,
+    /// A `#` in the target, which belongs to the client alone.
+    #[error("the request target carries a fragment")]
+    Fragment,
     /// Not one plain decimal number.
     #[error("Content-Length is not one decimal number")]
     BadContentLength,

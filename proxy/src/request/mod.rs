@@ -8,6 +8,7 @@
 //! | [`path`] | which path is this, in the one spelling that is decided on and forwarded |
 //! | [`host`] | which host is it for, and does an `Origin` belong to it |
 //! | [`hygiene`] | may this header be believed at all |
+//! | [`raw`] | what did a lenient parser hide of it |
 //! | [`headers`] | which inbound headers are ours, and must not reach an origin |
 //! | [`client`] | who is asking, behind the proxies we trust |
 //! | [`route`] | which route takes it |
@@ -26,5 +27,6 @@ pub mod hygiene;
 pub mod origin;
 pub mod path;
 pub mod problem;
+pub mod raw;
 pub mod return_to;
 pub mod route;
