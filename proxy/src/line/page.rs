@@ -42,7 +42,13 @@ pub async fn arrive(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>) -
     let identity = Identity::read(&ring, room, asked, None);
     if let Some(claims) = identity.place_if_good(room) {
         match room.resume(claims).await {
-            Resumed::Fan(fan) => return Arrival::Answer(again(shared, room, asked, &fan).await),
+            Resumed::Fan(fan) => {
+                let answer = again(shared, room, asked, &fan).await;
+                // One whose place turns out to be used up is an arrival.
+                if !fan.is_spent() {
+                    return Arrival::Answer(answer);
+                }
+            }
             Resumed::StoreLost => {
                 return Arrival::Answer(without_place(room, shared, asked, page::State::StoreLost));
             }

@@ -110,8 +110,17 @@ async fn fan_of(shared: &Shared, room: &Arc<Room>, asked: &Asked<'_>) -> Result<
     let claims = Identity::read(&ring, room, asked, None).place(room)?;
     match room.resume(&claims).await {
         Resumed::Fan(fan) => Ok(fan),
-        Resumed::Arrival => Err(cases::turn_is_over()),
+        Resumed::Arrival => Err(cases::place_is_over()),
         Resumed::StoreLost => Err(cases::store_lost(5)),
+    }
+}
+
+/// Hearing a fan may show that the place was used up meanwhile.
+fn still_waits(fan: &Fan) -> Result<(), Problem> {
+    if fan.is_spent() {
+        Err(cases::place_is_over())
+    } else {
+        Ok(())
     }
 }
 
@@ -124,6 +133,7 @@ pub(super) async fn poll(
     let fan = fan_of(shared, room, asked).await?;
     let answers = room.config.on_turn == OnTurn::Enter;
     let turn = hear(room, &fan, answers).await;
+    still_waits(&fan)?;
     Ok(standing(shared, room, &fan, turn))
 }
 
@@ -197,6 +207,7 @@ pub(super) async fn here(
         return Err(cases::not_called());
     }
     let turn = hear(room, &fan, true).await;
+    still_waits(&fan)?;
     if super::enter::is_form(asked.headers) {
         let form = super::enter::form(body)?;
         return Ok(Answer::see_other(&return_to(&form.return_to, &shared.prefix)));

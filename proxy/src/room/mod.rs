@@ -1,7 +1,7 @@
 //! One waiting room at this edge: what gathers for the next tick, the fans held here, the visits seen here, and the
 //! snapshot every answer is computed from.
 //!
-//! Only the [`driver`] talks to the store. Requests and sockets put what they have into the [`Inbox`], read the
+//! Only the [`Driver`] talks to the store. Requests and sockets put what they have into the [`Inbox`], read the
 //! [`Snapshot`], and are woken when something happened to their fan.
 
 mod clock;
@@ -171,7 +171,8 @@ impl Room {
         fan.place <= self.snapshot().front.called_upto
     }
 
-    /// Waits until the fan's turn has come, at most for `within`. For callers that hold no socket.
+    /// Waits until the fan's turn has come or the place is found to be used up, at most for `patience`. For callers
+    /// that hold no socket.
     pub async fn turn_within(&self, fan: &Fan, patience: Duration) -> Option<Turn> {
         let deadline = tokio::time::Instant::now() + patience;
         loop {
@@ -180,6 +181,9 @@ impl Room {
             woken.as_mut().enable();
             if let Some(turn) = fan.turn() {
                 return Some(turn);
+            }
+            if fan.is_spent() {
+                return None;
             }
             tokio::time::timeout_at(deadline, woken).await.ok()?;
         }

@@ -115,8 +115,15 @@ pub fn wrong_visitor() -> Problem {
 
 /// A grant that was undone, or a visit that has ended.
 pub fn turn_is_over() -> Problem {
-    let detail = "This admission was not used in time. The place is kept: ask for its state again.";
+    let detail =
+        "This admission was not used in time, or its visit has ended. Ask for the state of your place again.";
     Problem::new(StatusCode::CONFLICT, "turn-is-over", "The turn is over", detail)
+}
+
+/// A place that was used, or whose line is over.
+pub fn place_is_over() -> Problem {
+    let detail = "This place was used or given up, or its line is over. Join again to take a new one.";
+    Problem::new(StatusCode::GONE, "place-is-over", "The place is over", detail)
 }
 
 // Limits.
@@ -376,6 +383,7 @@ mod tests {
             wrong_room(),
             wrong_visitor(),
             turn_is_over(),
+            place_is_over(),
             too_many_sockets(5),
             too_many_joins(5),
             edge_full(5),
