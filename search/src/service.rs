@@ -28,7 +28,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub enum StartError {
     /// Something else listens there.
     #[error(
-        "search cannot listen on {address}: the port is in use; stop what listens there or set [search] listen"
+        "search cannot listen on {address}: the port is in use; stop what listens there, or choose another \
+         address with --search-listen"
     )]
     PortInUse {
         /// The address of the configuration.
