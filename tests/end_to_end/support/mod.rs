@@ -7,10 +7,10 @@ mod process;
 
 use std::time::{Duration, Instant};
 
-pub use fan::{Fan, Frames, claims};
+pub use fan::{Fan, claims};
 pub use http::{Response, Sent, raw, send};
 pub use origin::Origin;
-pub use process::{Tidegate, binary, free_port};
+pub use process::{Tidegate, binary, free_port, interrupt};
 
 /// Waits until `done` gives something, and says what it waited for when it never does.
 pub fn eventually<T>(what: &str, within: Duration, mut done: impl FnMut() -> Option<T>) -> T {

@@ -47,19 +47,31 @@ pub struct Tidegate {
     pub folder: TempDir,
     child: Child,
     args: Vec<String>,
+    env: Vec<(String, String)>,
 }
 
 impl Tidegate {
     /// A proxy with one room, `drop`, in front of `origin`. `room` holds further lines of its section.
     pub fn proxy(origin: SocketAddr, room: &str) -> Self {
-        Self::with(|folder, site, admin| {
+        let rest = format!(
+            "[[upstream]]\nname = \"shop\"\nservers = [\"{origin}\"]\n\n\
+             [[room]]\nid = \"drop\"\n{room}\n\n\
+             [[route]]\npath = \"/free/**\"\nupstream = \"shop\"\nfree = true\n\n\
+             [[route]]\npath = \"/**\"\nupstream = \"shop\"\nroom = \"drop\"\n"
+        );
+        Self::configured("joins_per_address_per_min = 20000", &rest, &[])
+    }
+
+    /// A proxy on a file of its own: further lines of `[edge]`, and everything after it. `env` is set for the process.
+    pub fn configured(edge: &str, rest: &str, env: &[(&str, &Path)]) -> Self {
+        let env = env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.display().to_string()))
+            .collect();
+        Self::with(env, |folder, site, admin| {
             let config = format!(
                 "[edge]\nlisten = [\"{site}\"]\nadmin_listen = \"{admin}\"\nadmin_token = \"{ADMIN_TOKEN}\"\n\
-                 data_dir = \"{}\"\nsockets_per_address_max = 5000\njoins_per_address_per_min = 20000\n\n\
-                 [[upstream]]\nname = \"shop\"\nservers = [\"{origin}\"]\n\n\
-                 [[room]]\nid = \"drop\"\n{room}\n\n\
-                 [[route]]\npath = \"/free/**\"\nupstream = \"shop\"\nfree = true\n\n\
-                 [[route]]\npath = \"/**\"\nupstream = \"shop\"\nroom = \"drop\"\n",
+                 data_dir = \"{}\"\nsockets_per_address_max = 5000\n{edge}\n\n{rest}",
                 folder.join("data").display()
             );
             let file = folder.join("tidegate.toml");
@@ -74,7 +86,7 @@ impl Tidegate {
 
     /// Everything, on embedded defaults.
     pub fn up() -> Self {
-        Self::with(|folder, site, admin| {
+        Self::with(Vec::new(), |folder, site, admin| {
             let port = || format!("127.0.0.1:{}", free_port());
             let data = folder.join("data").display().to_string();
             [
@@ -90,20 +102,21 @@ impl Tidegate {
         })
     }
 
-    fn with(args: impl FnOnce(&Path, &str, &str) -> Vec<String>) -> Self {
+    fn with(env: Vec<(String, String)>, args: impl FnOnce(&Path, &str, &str) -> Vec<String>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (site, admin) = (
             format!("127.0.0.1:{}", free_port()),
             format!("127.0.0.1:{}", free_port()),
         );
         let args = args(folder.path(), &site, &admin);
-        let child = spawn(&args, folder.path());
+        let child = spawn(&args, &env, folder.path());
         let tidegate = Self {
             site,
             admin,
             folder,
             child,
             args,
+            env,
         };
         tidegate.wait_ready();
         tidegate
@@ -129,7 +142,7 @@ impl Tidegate {
     pub fn kill_and_restart(&mut self) {
         self.child.kill().expect("the process can be killed");
         self.child.wait().expect("the process ends");
-        self.child = spawn(&self.args, self.folder.path());
+        self.child = spawn(&self.args, &self.env, self.folder.path());
         self.wait_ready();
     }
 
@@ -179,7 +192,7 @@ fn log_path(folder: &Path) -> PathBuf {
     folder.join("log.txt")
 }
 
-fn spawn(args: &[String], folder: &Path) -> Child {
+fn spawn(args: &[String], env: &[(String, String)], folder: &Path) -> Child {
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -190,6 +203,7 @@ fn spawn(args: &[String], folder: &Path) -> Child {
     command
         .args(args)
         .env("TIDEGATE_ADMIN_TOKEN", ADMIN_TOKEN)
+        .envs(env.iter().cloned())
         .current_dir(folder);
     command
         .stdout(Stdio::from(log))
