@@ -5,7 +5,7 @@
 //! | [`edge`] | starting, serving, draining |
 //! | [`service`] | Pingora's callbacks, translated; nothing is decided there |
 //! | [`gate`] | what becomes of a request: a pure decision |
-//! | [`line`] | the public protocol under the reserved prefix |
+//! | [`mod@line`] | the public protocol under the reserved prefix |
 //! | [`room`] | one room at this edge: its tick, its fans, its visits, its snapshot |
 //! | [`request`] | reading requests safely: paths, hosts, headers, cookies, routes, problems |
 //! | [`wire`] | bytes and frames of the line socket |

@@ -25,7 +25,7 @@ use tidegate_queue::tokens::Assertion;
 use crate::edge::StartError;
 use crate::gate::{Facts, Guarded, Verdict, decide};
 use crate::line::{self, Answer, Arrival, Asked, BODY_MAX, Outcome};
-use crate::request::asks::asks;
+use crate::request::asks::{Asks, asks};
 use crate::request::problem::{Problem, cases};
 use crate::request::route::Matcher;
 use crate::request::{client, cookies, headers, hygiene, origin, path, raw};
@@ -220,7 +220,7 @@ impl Gatekeeper {
                 secure: ctx.secure,
                 client,
             };
-            return match line::serve(shared, &asked, &rest, body).await {
+            return match Box::pin(line::serve(shared, &asked, &rest, body)).await {
                 Outcome::Answer(answer) => Step::Answer(answer),
                 Outcome::Stream(opened) => Step::Stream(opened),
             };
@@ -281,10 +281,16 @@ impl Gatekeeper {
                 }
             }
         };
+        // What a live visit asks for makes no difference, and reading it takes time.
+        let asks = if live.is_some() {
+            Asks::Other
+        } else {
+            asks(asked.method, asked.headers)
+        };
         let facts = Facts {
             guarded,
             visit: live.is_some(),
-            asks: asks(asked.method, asked.headers),
+            asks,
         };
         match decide(facts) {
             Verdict::Free => Step::Forward,
@@ -300,7 +306,8 @@ impl Gatekeeper {
                 }
                 Step::Forward
             }
-            Verdict::Line => match line::arrive(shared, room, asked).await {
+            // Boxed, as is the protocol: the future of every other request stays small.
+            Verdict::Line => match Box::pin(line::arrive(shared, room, asked)).await {
                 Arrival::Answer(answer) => {
                     shared.metrics.request("page");
                     Step::Answer(answer)

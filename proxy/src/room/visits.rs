@@ -79,7 +79,7 @@ impl Live {
     }
 }
 
-/// Visits by token and by id. Bounded by the visits alive: [`VisitCache::sweep`] forgets what is over.
+/// Visits by token and by id. Bounded by the visits alive: a sweep each second forgets what is over.
 #[derive(Default)]
 pub struct VisitCache {
     by_token: DashMap<Box<str>, (Arc<Live>, u64)>,
