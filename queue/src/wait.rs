@@ -34,6 +34,8 @@ const PRIOR: f64 = 5.0;
 const ENDED_MIN: f64 = 20.0;
 /// In a room of few slots so many tell it roughly, once there were as many as slots: before, only short ones have ended.
 const ENDED_FEW: f64 = 5.0;
+/// In a room of more slots than this, no wave of visits matters.
+const ENDED_WAVE_MAX: f64 = 100.0;
 /// A speed is never trusted better than this, however many fans it was measured on.
 const DOUBT_MIN: f64 = 0.04;
 /// Standard deviations to either side that hold nine cases in ten.
@@ -165,13 +167,7 @@ impl Pace {
         let (_, figures) = self.last.filter(|_| self.moves && !stands(settings))?;
         let ahead = ahead as f64;
         let rate = f64::from(settings.admit_per_min) / 60.0;
-        let over = |guess_s: f64| self.with_visits(self.over(guess_s.max(SPAN_MIN_S)));
-        let mut span = over(ahead / rate);
-        let (_, fast) = self.admissions_s(ahead, &span, &figures, settings);
-        if fast < rate {
-            // The slots bind: the wait is longer than the rate says, and what it is measured on should be too.
-            span = over(ahead / fast);
-        }
+        let span = self.with_visits(self.over((ahead / rate).max(SPAN_MIN_S)), settings);
         let (moves, leaving) = (span.per_answer(), span.leaving());
         // Those who have answered already are admitted one by one; of the others, silent ones are passed over.
         let ready = ahead.min(figures.ready as f64);
@@ -218,12 +214,14 @@ impl Pace {
         self.sums.since(start)
     }
 
-    /// `span`, or a longer one where too few visits ended in it.
-    fn with_visits(&self, span: Mark) -> Mark {
-        if span.ended >= ENDED_MIN {
+    /// `span`, or a longer one where too few visits ended in it: in a room of few slots as many as slots, for they fill
+    /// and empty in waves.
+    fn with_visits(&self, span: Mark, settings: &Settings) -> Mark {
+        let needed = f64::from(settings.active_max).clamp(ENDED_MIN, ENDED_WAVE_MAX);
+        if span.ended >= needed {
             return span;
         }
-        let enough = |mark: &&Mark| self.sums.ended - mark.ended >= ENDED_MIN;
+        let enough = |mark: &&Mark| self.sums.ended - mark.ended >= needed;
         let start = self.fine.iter().rev().find(enough);
         let start = start
             .or_else(|| self.coarse.iter().rev().find(enough))
