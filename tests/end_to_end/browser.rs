@@ -244,6 +244,27 @@ fn where_turns_are_confirmed_the_button_leads_in() {
 }
 
 #[test]
+fn a_form_that_comes_too_late_leads_back_to_the_line() {
+    let origin = Origin::start();
+    let (tidegate, mut inside) = full(&origin, "enter_within = \"1s\"");
+    let mut fan = Fan::of(&tidegate.site);
+    let mut socket = fan.socket().expect("a socket");
+    leave(&mut inside[0]);
+    let admitted = socket.answer_until_admitted(SOON);
+    drop(socket);
+    // Past the life of the admission, which counts in seconds.
+    std::thread::sleep(Duration::from_millis(2_500));
+    let late = fan.enter(&admitted, "%2Fevents%2F1");
+    assert_eq!(
+        (late.status, late.header("location")),
+        (303, Some("/events/1")),
+        "{}",
+        late.text()
+    );
+    assert!(late.cookies().is_empty(), "and gives no visit");
+}
+
+#[test]
 fn leaving_the_line_gives_the_place_up() {
     let origin = Origin::start();
     let (tidegate, _inside) = full(&origin, "");

@@ -19,6 +19,9 @@ use crate::request::return_to::return_to;
 use crate::room::Room;
 use crate::shared::Shared;
 
+/// Problems of an admission that was good once.
+const TOO_LATE: [&str; 2] = ["token-expired", "turn-is-over"];
+
 /// What `enter` and `here` are sent.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -71,7 +74,8 @@ fn read(asked: &Asked<'_>, body: &Bytes) -> Result<(Form, bool), Problem> {
     }
 }
 
-/// `POST enter`: exchanges the admission token for the visit.
+/// `POST enter`: exchanges the admission token for the visit. A browser that comes too late, back from sleep perhaps, is
+/// led to its place again, as people can do nothing with a problem.
 pub(super) async fn enter(
     shared: &Arc<Shared>,
     room: &Arc<Room>,
@@ -79,6 +83,21 @@ pub(super) async fn enter(
     body: &Bytes,
 ) -> Result<Answer, Problem> {
     let (form, wants_json) = read(asked, body)?;
+    match try_enter(shared, room, asked, &form, wants_json).await {
+        Err(problem) if !wants_json && TOO_LATE.contains(&problem.slug) => {
+            Ok(Answer::see_other(&return_to(&form.return_to, &shared.prefix)))
+        }
+        entered => entered,
+    }
+}
+
+async fn try_enter(
+    shared: &Arc<Shared>,
+    room: &Arc<Room>,
+    asked: &Asked<'_>,
+    form: &Form,
+    wants_json: bool,
+) -> Result<Answer, Problem> {
     if form.token.is_empty() {
         return Err(cases::bad_body(
             "the admission token is missing: send it as token",
