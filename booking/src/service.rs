@@ -62,8 +62,9 @@ pub enum StartError {
 fn plain(cause: &std::io::Error) -> String {
     match cause.kind() {
         std::io::ErrorKind::AddrInUse => {
-            "the port is in use; stop what listens there, or choose another address with --booking-listen".to_owned()
-        },
+            "the port is in use; stop what listens there, or choose another address with --booking-listen"
+                .to_owned()
+        }
         std::io::ErrorKind::PermissionDenied => "this user may not use the port".to_owned(),
         std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
         _ => cause.to_string(),

@@ -2,7 +2,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`line`] | the rules, as a state machine without clock, I/O or async |
+//! | [`mod@line`] | the rules, as a state machine without clock, I/O or async |
 //! | [`wait`] | how long the wait is likely to be, from the measured speed of the line |
 //! | [`tokens`] | what is signed and handed to fans and origins, and the keys for it |
 //! | [`store`] | where a line lives: one process's memory with a journal |

@@ -157,7 +157,11 @@ impl Journal {
             return Ok(());
         }
         let path = self.path.clone();
-        let io = |source| JournalError::Io { doing: "append to", path, source };
+        let io = |source| JournalError::Io {
+            doing: "append to",
+            path,
+            source,
+        };
         let written = lines_of(records).and_then(|text| {
             (&*self.file).write_all(&text)?;
             Ok(text.len() as u64)
@@ -180,7 +184,10 @@ impl Journal {
 impl Journal {
     /// As if the disk were full from now on.
     pub(super) fn fill_up(&mut self) {
-        let full = OpenOptions::new().write(true).open("/dev/full").expect("a device that takes nothing");
+        let full = OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("a device that takes nothing");
         self.file = Arc::new(full);
     }
 }

@@ -56,7 +56,11 @@ impl MemoryStore {
         let mut line = Line::new(settings, moment.now_ms(), nonce);
         line.take_records();
         Self {
-            inner: Mutex::new(Inner { line, journal: None, unwritten: Vec::new() }),
+            inner: Mutex::new(Inner {
+                line,
+                journal: None,
+                unwritten: Vec::new(),
+            }),
             moment,
         }
     }
@@ -82,7 +86,11 @@ impl MemoryStore {
         let mut line = Line::restore(settings, &found.saved, moment.now_ms(), nonce, lost_max);
         journal.rewrite(&found.saved, &line.take_records())?;
         Ok(Self {
-            inner: Mutex::new(Inner { line, journal: Some(journal), unwritten: Vec::new() }),
+            inner: Mutex::new(Inner {
+                line,
+                journal: Some(journal),
+                unwritten: Vec::new(),
+            }),
             moment,
         })
     }
@@ -172,8 +180,15 @@ mod tests {
     }
 
     fn places(store: &MemoryStore, seq: u64) -> Result<u64, StoreError> {
-        let request = Request { boot: 1, seq, arrivals: 3, ..Request::default() };
-        store.tick_now(&request).map(|reply| reply.given.map_or(0, |given| given.first.number + 2))
+        let request = Request {
+            boot: 1,
+            seq,
+            arrivals: 3,
+            ..Request::default()
+        };
+        store
+            .tick_now(&request)
+            .map(|reply| reply.given.map_or(0, |given| given.first.number + 2))
     }
 
     #[test]
@@ -186,12 +201,26 @@ mod tests {
         // The file takes nothing more, and a new one cannot take its place.
         store.lock().journal.as_mut().expect("a journal").fill_up();
         std::fs::create_dir(path.with_extension("next")).expect("something in the way");
-        assert!(matches!(places(&store, 2), Err(StoreError::Journal(_))), "the reply stays");
-        assert!(matches!(places(&store, 2), Err(StoreError::Journal(_))), "and so does its repetition");
+        assert!(
+            matches!(places(&store, 2), Err(StoreError::Journal(_))),
+            "the reply stays"
+        );
+        assert!(
+            matches!(places(&store, 2), Err(StoreError::Journal(_))),
+            "and so does its repetition"
+        );
         std::fs::remove_dir(path.with_extension("next")).expect("the way is free");
-        assert_eq!(places(&store, 2).expect("room again"), 6, "the same numbers, given once");
+        assert_eq!(
+            places(&store, 2).expect("room again"),
+            6,
+            "the same numbers, given once"
+        );
         drop(store);
         let store = MemoryStore::open(&path, settings(), 2, moment).expect("the journal is whole");
-        assert_eq!(store.lock().line.figures().issued, 6, "what left was written down");
+        assert_eq!(
+            store.lock().line.figures().issued,
+            6,
+            "what left was written down"
+        );
     }
 }
