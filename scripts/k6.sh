@@ -15,12 +15,12 @@ form=${1:-full}
 case $form in
 full)
     profile=release
-    : "${RATE:=2000}" "${START:=100}" "${WARM:=5s}" "${HOLD:=60s}" "${RECOVER:=30s}" "${FANS:=200}" "${P99_MS:=250}"
+    : "${RATE:=2000}" "${START:=100}" "${WARM:=5s}" "${HOLD:=60s}" "${RECOVER:=30s}" "${FANS:=200}" "${P99_MS:=250}" "${DROPPED_MAX:=0}"
     ;;
 short)
     # The development build, and two cores which it shares with k6.
     profile=dev
-    : "${RATE:=400}" "${START:=50}" "${WARM:=3s}" "${HOLD:=12s}" "${RECOVER:=8s}" "${FANS:=60}" "${P99_MS:=500}"
+    : "${RATE:=400}" "${START:=50}" "${WARM:=3s}" "${HOLD:=12s}" "${RECOVER:=8s}" "${FANS:=60}" "${P99_MS:=1000}" "${DROPPED_MAX:=80}"
     ;;
 *)
     echo "scripts/k6.sh full|short" >&2
@@ -101,4 +101,4 @@ TIDEGATE_ADMIN_TOKEN=$token k6 run --quiet --no-usage-report --address "" \
     -e EDGE="http://127.0.0.1:$port" -e ORIGIN="http://$origin" \
     -e ADMIN="http://127.0.0.1:$admin_port" -e ADMIN_TOKEN="$token" -e BREAK="${BREAK:-}" \
     -e RATE="$RATE" -e START="$START" -e WARM="$WARM" -e HOLD="$HOLD" -e RECOVER="$RECOVER" -e FANS="$FANS" \
-    -e P99_MS="$P99_MS" k6/surge.js
+    -e P99_MS="$P99_MS" -e DROPPED_MAX="$DROPPED_MAX" k6/surge.js
