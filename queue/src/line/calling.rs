@@ -110,18 +110,14 @@ impl Calling {
         }
     }
 
-    /// Notes that the fan at `place` has answered. Answers to calls already passed over teach the delay only.
+    /// Notes that the fan at `place` has answered. The caller has seen that their call was open: each call is answered
+    /// once, by whoever was called.
     pub fn answered(&mut self, now_ms: u64, place: Place, answer_within_ms: u64) {
-        if place <= self.floor {
-            return;
-        }
         let first = self.batches.partition_point(|b| b.upto < place);
         let Some(batch) = self.batches.get_mut(first) else {
             return;
         };
-        if batch.answered == batch.called {
-            return;
-        }
+        debug_assert!(place > self.floor && batch.answered < batch.called);
         batch.answered += 1;
         let delay_ms = now_ms - batch.called_at_ms;
         self.delay_sum_ms += delay_ms;

@@ -1,4 +1,4 @@
-//! Who stands where: three bits a place, in every epoch of the round.
+//! Who stands where: three bits a place in every epoch of the round, and one more while a call is open.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,8 @@ pub struct Life {
     pub end: u64,
     /// An edge holds the fan, who is not admitted.
     pub present: Bits,
+    /// The fan was called, and has neither answered nor been passed over.
+    pub asked: Bits,
     /// The fan was called and has answered; always present too.
     pub ready: Bits,
     /// The place is used: its fan was admitted or left.
@@ -50,7 +52,21 @@ impl Epochs {
             .is_some_and(|life| life.admitted.contains(place.number))
     }
 
-    /// Takes the fan at `place` out of those waiting.
+    /// The calls of all up to `upto` are over.
+    pub fn close_calls(&mut self, upto: Place) {
+        for (epoch, life) in self.lives.range_mut(..=upto.epoch) {
+            let last = if *epoch == upto.epoch {
+                upto.number
+            } else {
+                u64::MAX
+            };
+            while let Some(number) = life.asked.first().filter(|number| *number <= last) {
+                life.asked.remove(number);
+            }
+        }
+    }
+
+    /// Takes the fan at `place` out of those waiting. A call that is open stays open: they may be back in time.
     pub fn clear_waiting(&mut self, place: Place) {
         if let Some(life) = self.lives.get_mut(&place.epoch) {
             life.present.remove(place.number);

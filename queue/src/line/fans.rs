@@ -62,7 +62,9 @@ impl Line {
         if !self.back(place, spent) || place > self.called_upto {
             return;
         }
-        if self.epochs.life(place.epoch).ready.insert(place.number) {
+        let life = self.epochs.life(place.epoch);
+        // Whoever answers again, or was away when the calls went past, answers no call that is still open.
+        if life.ready.insert(place.number) && life.asked.remove(place.number) {
             self.calling
                 .answered(self.now_ms, place, self.settings.answer_within_ms);
         }

@@ -37,6 +37,7 @@ impl Line {
         let (silent, rose) = self.calling.retire(self.now_ms, self.settings.answer_within_ms);
         self.no_shows += silent;
         if rose {
+            self.epochs.close_calls(self.calling.floor());
             self.records.push(Record::Called {
                 upto: self.called_upto,
                 floor: self.calling.floor(),
@@ -65,6 +66,7 @@ impl Line {
                 break;
             };
             self.called_upto = place;
+            self.epochs.life(place.epoch).asked.insert(place.number);
             called += 1;
             expected += self.calling.fresh_hope_milli();
         }
@@ -124,13 +126,14 @@ impl Line {
         })
     }
 
-    /// Nobody in line may be overtaken by an arrival.
+    /// Nobody in line may be overtaken by an arrival: nobody whom the line has not passed over yet, called or not; nobody
+    /// who was called and is away for a moment; and nobody who has answered, however late.
     fn goes_straight(&self) -> bool {
         self.moves()
             && self.settings.mode == tidegate_config::Mode::Auto
+            && self.epochs.next_present(self.calling.floor()).is_none()
             && self.calling.open() == 0
             && self.epochs.ready() == 0
-            && self.epochs.next_present(self.called_upto).is_none()
     }
 
     /// Whether anyone is called or admitted at all just now.

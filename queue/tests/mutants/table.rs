@@ -90,9 +90,21 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "an arrival goes straight through past fans in line",
         "front.rs",
-        "\n            && self.calling.open() == 0\n            && self.epochs.ready() == 0\n            \
-         && self.epochs.next_present(self.called_upto).is_none()",
+        "\n            && self.epochs.next_present(self.calling.floor()).is_none()\n            \
+         && self.calling.open() == 0\n            && self.epochs.ready() == 0",
         "",
+    ),
+    mutant(
+        "an arrival goes straight through past a fan who came back in time",
+        "front.rs",
+        "self.epochs.next_present(self.calling.floor()).is_none()",
+        "self.epochs.next_present(self.called_upto).is_none()",
+    ),
+    mutant(
+        "an answer given twice closes somebody else's call",
+        "fans.rs",
+        "if life.ready.insert(place.number) && life.asked.remove(place.number) {",
+        "life.asked.remove(place.number);\n        if life.ready.insert(place.number) && place > self.calling.floor() {",
     ),
     mutant(
         "arrivals go straight through where everyone should wait",

@@ -5,6 +5,7 @@
 
 mod model;
 mod rewound;
+mod straight;
 mod world;
 
 use world::World;

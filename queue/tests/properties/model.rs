@@ -27,6 +27,10 @@ pub struct Model {
     /// When calls reached how far, of those not passed over yet, and how far calls were passed over.
     pub calls: Vec<(u64, Place)>,
     pub floor: Option<Place>,
+    /// Fans who were called, and have neither answered nor been passed over.
+    pub asked: BTreeSet<Place>,
+    /// How many were passed over without an answer since the store began.
+    pub no_shows: u64,
     /// What may still be admitted, in 60,000ths of an admission.
     pub allowance: u64,
     /// The highest turn granted; none is given twice.
@@ -147,13 +151,15 @@ impl Model {
                 self.present.insert(*place);
                 if request.here.contains(place) && *place <= called_before {
                     self.ready.insert(*place);
+                    self.asked.remove(place);
                 }
             }
         }
         self.admit(reply, settings);
+        self.pass_over(reply, settings);
+        self.ask(called_before, reply.front.called_upto);
         self.give(reply, settings);
         self.compare(reply, settings, occupied_before);
-        self.pass_over(reply, settings);
         self.called_upto = Some(reply.front.called_upto);
         self.reserve = reply.figures.reserve;
         self.check_rate(now);
@@ -172,6 +178,7 @@ impl Model {
     pub fn calls_over(&mut self) {
         self.called_upto = None;
         self.calls.clear();
+        self.asked.clear();
         self.floor = None;
     }
 
@@ -203,12 +210,21 @@ impl Model {
             .partition_point(|(at_ms, _)| now - at_ms >= settings.answer_within_ms);
         if let Some((_, upto)) = self.calls.drain(..due).next_back() {
             self.floor = Some(upto);
+            let asked = self.asked.len();
+            self.asked.retain(|place| *place > upto);
+            self.no_shows += (asked - self.asked.len()) as u64;
         }
         let floor = *self.floor.get_or_insert(front.floor);
         assert_eq!(front.floor, floor, "how far calls are passed over");
         if self.called_upto.is_none_or(|before| front.called_upto > before) && front.called_upto > floor {
             self.calls.push((now, front.called_upto));
         }
+    }
+
+    /// Everyone in line between where calls reached before and where they reach now has been asked.
+    fn ask(&mut self, before: Place, upto: Place) {
+        let called = self.present.iter().filter(|p| **p > before && **p <= upto);
+        self.asked.extend(called);
     }
 
     fn new_turn(&mut self, id: VisitId) {
@@ -327,13 +343,16 @@ impl Model {
                 "straight through while {:?}",
                 reply.status
             );
-            let uncalled = self.present.iter().find(|p| {
-                **p > self
-                    .called_upto
-                    .unwrap_or(Place::START)
-                    .max(reply.front.called_upto)
-            });
-            assert_eq!(uncalled, None, "someone went straight through past a fan in line");
+            let overtaken = self.present.iter().find(|p| **p > reply.front.floor);
+            assert_eq!(
+                overtaken, None,
+                "someone went straight through past a fan in line"
+            );
+            assert_eq!(
+                self.asked.first(),
+                None,
+                "someone went straight through past a fan who may still answer"
+            );
             assert!(
                 self.ready.is_empty(),
                 "someone went straight through past a fan who answered"
@@ -381,6 +400,7 @@ impl Model {
         assert_eq!(figures.waiting, self.present.len() as u64, "waiting");
         assert_eq!(figures.ready, self.ready.len() as u64, "ready");
         assert_eq!(figures.active as usize, self.visits.len(), "active");
+        assert_eq!(figures.no_shows, self.no_shows, "calls nobody answered in time");
         let occupied = figures.active + figures.reserve;
         assert!(
             occupied <= settings.active_max || occupied <= occupied_before,

@@ -273,6 +273,7 @@ impl World {
         // The model starts from what the line can know, and from nothing it cannot.
         self.model.lost_presence();
         self.model.calls_over();
+        self.model.no_shows = 0;
         self.model.allowance = 0;
         self.ticked_ms = self.store_ms;
         self.model.reserve = self.line.figures().reserve;
