@@ -2,6 +2,7 @@
 //! through.
 
 use super::calling::MILLI;
+use super::log::ADDED_MAX;
 use super::place::{Place, Turn};
 use super::recover::Record;
 use super::tick::{Given, Grant, Status};
@@ -20,9 +21,13 @@ const ANSWER_DELAY_MAX_MS: u64 = 30_000;
 const READY_SPARE: u64 = 16;
 
 impl Line {
-    /// Of those who answered, the lowest place first, while there is a slot and an allowance for it.
+    /// Of those who answered, the lowest place first, while there is a slot and an allowance for it; at most
+    /// [`ADDED_MAX`] in one tick, as many as could have answered in it.
     pub(super) fn admit(&mut self) {
-        while self.moves() && self.free_slots() > 0 && self.allowance.admissions() > 0 {
+        for _ in 0..ADDED_MAX {
+            if !self.moves() || self.free_slots() == 0 || self.allowance.admissions() == 0 {
+                return;
+            }
             let Some(place) = self.epochs.lowest_ready() else {
                 return;
             };

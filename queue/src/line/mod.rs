@@ -64,8 +64,6 @@ const GAP_MAX_MS: u64 = 2_000;
 const COME_BACK_MS: u64 = 15_000;
 /// After a loss, edges have this long to report before anyone is called or admitted.
 const REGROUP_MS: u64 = 5_000;
-/// Notes of a log in one reply at most.
-const NOTES_MAX: usize = 2_000;
 
 /// Slots held back after a loss for visits that the store can no longer see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -186,8 +184,8 @@ impl Line {
             front: self.front(),
             counts: request.counts.then(|| Arc::new(self.epochs.counts())),
             blocks: request.blocks.iter().map(|id| self.epochs.block(*id)).collect(),
-            grants: self.grants.after(request.grants_read, NOTES_MAX),
-            ended: self.ended.after(request.ended_read, NOTES_MAX),
+            grants: self.grants.after(request.grants_read),
+            ended: self.ended.after(request.ended_read),
             renewed,
             entered,
             spent,
@@ -205,18 +203,10 @@ impl Line {
         self.settings.clone()
     }
 
-    /// Ends the round: every place and visit of it is over, and no new ones are given until [`Line::open`].
+    /// Ends the round: every place and visit of it is over, and no new ones are given until [`Line::open`]. Edges see it
+    /// by the round of the next reply; a million visits are not listed one by one.
     pub fn close(&mut self, now_ms: u64) {
         self.advance(now_ms);
-        let over: Vec<VisitId> = self
-            .visits
-            .iter()
-            .map(|(place, visit)| VisitId {
-                place,
-                turn: visit.turn,
-            })
-            .collect();
-        over.into_iter().for_each(|visit| self.ended.push(visit));
         self.epoch = Epoch::begin(self.now_ms, self.nonce, Some(self.epoch));
         self.round = Round(self.epoch.0);
         self.visits = Visits::default();

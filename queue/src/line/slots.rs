@@ -2,6 +2,7 @@
 //!
 //! Each visit is a slot in use from its grant on. Who is given one is decided in `front`.
 
+use super::log::ADDED_MAX;
 use super::place::{Place, Turn, VisitId, Visitor};
 use super::recover::Record;
 use super::tick::{Entered, Renew, Renewed};
@@ -10,6 +11,7 @@ use super::{COME_BACK_MS, Line};
 
 /// Visits expired in one tick at most; the rest in the next.
 const EXPIRED_MAX: usize = 500;
+const _: () = assert!(EXPIRED_MAX <= ADDED_MAX, "an edge would fall behind");
 
 impl Line {
     pub(super) fn free_slots(&self) -> u32 {

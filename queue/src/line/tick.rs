@@ -205,7 +205,7 @@ pub struct Figures {
 pub struct Reply {
     /// Room time, in milliseconds.
     pub now_ms: u64,
-    /// The round; tokens of another are arrivals.
+    /// The round. Places of another are arrivals, and visits of another are over.
     pub round: Round,
     /// The epoch numbers are given in.
     pub epoch: Epoch,
@@ -219,9 +219,10 @@ pub struct Reply {
     pub counts: Option<Arc<Counts>>,
     /// The blocks asked for.
     pub blocks: Vec<BlockView>,
-    /// Grants not read yet, and the cursor after them.
+    /// Grants not read yet, and the cursor after them. Where the cursor moved on by more than there are grants, some were
+    /// lost; that cannot happen to an edge that is alone with its store.
     pub grants: (Vec<Grant>, u64),
-    /// Visits that ended early and were not read yet, and the cursor after them.
+    /// Visits that ended early and were not read yet, and the cursor after them, likewise.
     pub ended: (Vec<VisitId>, u64),
     /// An answer to each renewal, in order.
     pub renewed: Vec<Renewed>,

@@ -3,6 +3,7 @@
 //! A history is one seed. A failure prints it; `TIDEGATE_SEED=<seed> cargo test -p tidegate-queue --test properties`
 //! replays it, and `TIDEGATE_HISTORIES=<n>` runs more of them.
 
+mod behind;
 mod model;
 mod rewound;
 mod straight;

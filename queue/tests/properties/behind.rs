@@ -1,0 +1,135 @@
+//! An edge that is alone with its store has heard of everything with each reply, whatever comes at once.
+
+use std::sync::Arc;
+
+use tidegate_config::Mode;
+use tidegate_queue::line::{Change, ENTRIES_MAX, Line, Place, Reply, Request, Settings};
+
+/// Fans in line.
+const FANS: u32 = 3_500;
+
+/// The only edge of a large room.
+struct Edge {
+    line: Line,
+    now_ms: u64,
+    last: Request,
+}
+
+impl Edge {
+    fn tick(&mut self, request: Request) -> Arc<Reply> {
+        self.now_ms += 100;
+        let request = Request {
+            boot: 1,
+            seq: self.last.seq + 1,
+            grants_read: self.last.grants_read,
+            ended_read: self.last.ended_read,
+            ..request
+        };
+        let reply = self
+            .line
+            .tick(self.now_ms, &request)
+            .expect("a well-formed tick is answered");
+        let told = (reply.grants.0.len() as u64, reply.ended.0.len() as u64);
+        let moved = (
+            reply.grants.1 - request.grants_read,
+            reply.ended.1 - request.ended_read,
+        );
+        assert_eq!(told, moved, "notes were lost");
+        self.last = Request {
+            seq: request.seq,
+            grants_read: reply.grants.1,
+            ended_read: reply.ended.1,
+            ..Request::default()
+        };
+        reply
+    }
+
+    fn pause(&mut self, paused: bool) {
+        let change = Change {
+            paused: Some(paused),
+            ..Change::default()
+        };
+        self.line.configure(&change);
+    }
+
+    /// Asks for nothing while nobody is admitted; whatever it hears was left over.
+    fn is_left_with_nothing(&mut self) {
+        self.pause(true);
+        let reply = self.tick(Request::default());
+        assert_eq!(reply.grants.0, [], "grants of an earlier tick");
+        assert_eq!(reply.ended.0, [], "ends of an earlier tick");
+        self.pause(false);
+    }
+}
+
+#[test]
+fn no_grant_and_no_end_is_left_for_the_next_reply() {
+    let settings = Settings {
+        version: 1,
+        mode: Mode::On,
+        active_max: 100_000,
+        admit_per_min: 6_000_000,
+        visit_ttl_ms: 60_000,
+        visit_max_ms: 600_000,
+        enter_within_ms: 60_000,
+        answer_within_ms: 60_000,
+        paused: false,
+        draining: false,
+        notice: None,
+    };
+    let now_ms = 1_790_000_000_000;
+    let mut edge = Edge {
+        line: Line::new(settings, now_ms, 1),
+        now_ms,
+        last: Request::default(),
+    };
+    let arrivals = Request {
+        arrivals: FANS,
+        ..Request::default()
+    };
+    let reply = edge.tick(arrivals);
+    let (round, first) = (reply.round, reply.given.expect("places").first);
+    let held: Vec<Place> = (0..u64::from(FANS))
+        .map(|offset| Place {
+            number: first.number + offset,
+            ..first
+        })
+        .collect();
+    while edge.tick(Request::default()).front.called_upto < *held.last().expect("some are held") {}
+
+    // All of them answer while the room is paused: they could be admitted at once.
+    edge.pause(true);
+    for here in held.chunks(ENTRIES_MAX) {
+        let here = here.to_vec();
+        edge.tick(Request {
+            here,
+            ..Request::default()
+        });
+    }
+    edge.pause(false);
+    let mut granted = 0;
+    while granted < FANS as usize {
+        // Meanwhile others are told of their grants again.
+        let back = held[..granted.min(ENTRIES_MAX)].to_vec();
+        let again = back.len();
+        let reply = edge.tick(Request {
+            back,
+            ..Request::default()
+        });
+        granted += reply.grants.0.len() - again;
+        edge.is_left_with_nothing();
+    }
+
+    // As many as one tick may name give their grants up, and then the round ends for all others.
+    let leave = held[..ENTRIES_MAX].to_vec();
+    let reply = edge.tick(Request {
+        leave,
+        ..Request::default()
+    });
+    assert_eq!(reply.ended.0.len(), ENTRIES_MAX, "each grant was given up");
+    edge.is_left_with_nothing();
+    edge.line.close(edge.now_ms);
+    let reply = edge.tick(Request::default());
+    assert!(reply.round > round, "the round says that its visits are over");
+    edge.is_left_with_nothing();
+}
