@@ -1,7 +1,7 @@
 //! What edges say of the fans they hold: they are here, they answer, they give up.
 
 use super::Line;
-use super::place::{Place, VisitId};
+use super::place::Place;
 use super::recover::Record;
 use super::tick::Grant;
 use super::visits::Stage;
@@ -40,12 +40,8 @@ impl Line {
         }
         self.know(place);
         if let Some(visit) = self.visits.at(place) {
-            let visit_id = VisitId {
-                place,
-                turn: visit.turn,
-            };
             self.grants.push(Grant {
-                visit: visit_id,
+                visit: visit.id(place),
                 hard_end_ms: visit.hard_end_ms,
             });
             return false;

@@ -257,7 +257,7 @@ impl Line {
     }
 
     /// The visits in place order.
-    pub fn visits(&self) -> impl Iterator<Item = (Place, &Visit)> {
+    pub fn visits(&self) -> impl Iterator<Item = (VisitId, &Visit)> {
         self.visits.iter()
     }
 

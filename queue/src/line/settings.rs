@@ -49,6 +49,26 @@ impl From<&Room> for Settings {
     }
 }
 
+#[cfg(test)]
+impl Settings {
+    /// A room that holds everyone, of ten slots: for unit tests.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            version: 1,
+            mode: Mode::On,
+            active_max: 10,
+            admit_per_min: 600,
+            visit_ttl_ms: 60_000,
+            visit_max_ms: 600_000,
+            enter_within_ms: 60_000,
+            answer_within_ms: 5_000,
+            paused: false,
+            draining: false,
+            notice: None,
+        }
+    }
+}
+
 /// A change of settings: what is present is set, what is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

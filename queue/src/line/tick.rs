@@ -135,6 +135,20 @@ pub struct Given {
     pub hard_end_ms: u64,
 }
 
+impl Given {
+    /// The places, first to last, each with its visit where its fan went straight through.
+    pub fn places(self) -> impl Iterator<Item = (Place, Option<VisitId>)> {
+        (0..self.count).map(move |offset| {
+            let place = Place {
+                number: self.first.number + u64::from(offset),
+                ..self.first
+            };
+            let turn = Turn(self.turn.0 + u64::from(offset));
+            (place, (offset < self.straight).then_some(VisitId { place, turn }))
+        })
+    }
+}
+
 /// A grant in the sequence that every edge reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {

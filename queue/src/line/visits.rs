@@ -33,6 +33,14 @@ pub struct Visit {
     pub hard_end_ms: u64,
 }
 
+impl Visit {
+    /// Its id, as the visit of `place`.
+    pub(super) fn id(&self, place: Place) -> VisitId {
+        let turn = self.turn;
+        VisitId { place, turn }
+    }
+}
+
 /// Visits by place, and by when they expire.
 #[derive(Clone, Debug, Default)]
 pub struct Visits {
@@ -57,8 +65,10 @@ impl Visits {
     }
 
     /// All visits in place order.
-    pub fn iter(&self) -> impl Iterator<Item = (Place, &Visit)> {
-        self.by_place.iter().map(|(place, visit)| (*place, visit))
+    pub fn iter(&self) -> impl Iterator<Item = (VisitId, &Visit)> {
+        self.by_place
+            .iter()
+            .map(|(place, visit)| (visit.id(*place), visit))
     }
 
     /// Puts a visit, replacing what the place had.

@@ -272,29 +272,13 @@ mod tests {
     use super::*;
     use crate::line::{Line, Place, Request, Settings, Status};
 
-    fn settings() -> Settings {
-        Settings {
-            version: 1,
-            mode: tidegate_config::Mode::On,
-            active_max: 10,
-            admit_per_min: 600,
-            visit_ttl_ms: 60_000,
-            visit_max_ms: 600_000,
-            enter_within_ms: 60_000,
-            answer_within_ms: 5_000,
-            paused: false,
-            draining: false,
-            notice: None,
-        }
-    }
-
     #[test]
     fn a_torn_last_line_is_forgotten_and_damage_before_it_is_named() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("drop.journal");
         let (mut journal, found) = Journal::open(&path).expect("a new journal");
         assert!(found.saved.is_empty());
-        let mut line = Line::new(settings(), 1_790_000_000_000, 1);
+        let mut line = Line::new(Settings::for_tests(), 1_790_000_000_000, 1);
         journal
             .rewrite(&found.saved, &line.take_records())
             .expect("a snapshot");
@@ -317,7 +301,7 @@ mod tests {
         let (torn, found) = Journal::open(&path).expect("a torn journal is read");
         assert!(!found.may_have_lost);
         drop(torn);
-        let mut again = Line::restore(settings(), &found.saved, 1_790_000_001_000, 2, 0);
+        let mut again = Line::restore(Settings::for_tests(), &found.saved, 1_790_000_001_000, 2, 0);
         assert_eq!(again.status(), Status::Regroup);
         let reply = again
             .tick(

@@ -146,38 +146,14 @@ impl LineStore for MemoryStore {
 
     async fn visits(&self, most: usize) -> Result<Vec<(VisitId, Visit)>, StoreError> {
         let inner = self.lock();
-        let visit = |(place, visit): (_, &Visit)| {
-            (
-                VisitId {
-                    place,
-                    turn: visit.turn,
-                },
-                *visit,
-            )
-        };
-        Ok(inner.line.visits().take(most).map(visit).collect())
+        let first = inner.line.visits().take(most);
+        Ok(first.map(|(id, visit)| (id, *visit)).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn settings() -> Settings {
-        Settings {
-            version: 1,
-            mode: tidegate_config::Mode::On,
-            active_max: 10,
-            admit_per_min: 600,
-            visit_ttl_ms: 60_000,
-            visit_max_ms: 600_000,
-            enter_within_ms: 60_000,
-            answer_within_ms: 5_000,
-            paused: false,
-            draining: false,
-            notice: None,
-        }
-    }
 
     fn places(store: &MemoryStore, seq: u64) -> Result<u64, StoreError> {
         let request = Request {
@@ -196,7 +172,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("drop.journal");
         let moment: Arc<dyn Moment> = Arc::new(SystemMoment::default());
-        let store = MemoryStore::open(&path, settings(), 1, moment.clone()).expect("a new journal");
+        let store =
+            MemoryStore::open(&path, Settings::for_tests(), 1, moment.clone()).expect("a new journal");
         assert_eq!(places(&store, 1).expect("room on the disk"), 3);
         // The file takes nothing more, and a new one cannot take its place.
         store.lock().journal.as_mut().expect("a journal").fill_up();
@@ -216,7 +193,7 @@ mod tests {
             "the same numbers, given once"
         );
         drop(store);
-        let store = MemoryStore::open(&path, settings(), 2, moment).expect("the journal is whole");
+        let store = MemoryStore::open(&path, Settings::for_tests(), 2, moment).expect("the journal is whole");
         assert_eq!(
             store.lock().line.figures().issued,
             6,

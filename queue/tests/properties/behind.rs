@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tidegate_config::Mode;
 use tidegate_queue::line::{Change, ENTRIES_MAX, Line, Place, Reply, Request, Settings};
 
+use super::settings;
+
 /// Fans in line.
 const FANS: u32 = 3_500;
 
@@ -65,17 +67,11 @@ impl Edge {
 #[test]
 fn no_grant_and_no_end_is_left_for_the_next_reply() {
     let settings = Settings {
-        version: 1,
         mode: Mode::On,
         active_max: 100_000,
         admit_per_min: 6_000_000,
-        visit_ttl_ms: 60_000,
-        visit_max_ms: 600_000,
-        enter_within_ms: 60_000,
         answer_within_ms: 60_000,
-        paused: false,
-        draining: false,
-        notice: None,
+        ..settings()
     };
     let now_ms = 1_790_000_000_000;
     let mut edge = Edge {
@@ -88,13 +84,8 @@ fn no_grant_and_no_end_is_left_for_the_next_reply() {
         ..Request::default()
     };
     let reply = edge.tick(arrivals);
-    let (round, first) = (reply.round, reply.given.expect("places").first);
-    let held: Vec<Place> = (0..u64::from(FANS))
-        .map(|offset| Place {
-            number: first.number + offset,
-            ..first
-        })
-        .collect();
+    let (round, given) = (reply.round, reply.given.expect("places"));
+    let held: Vec<Place> = given.places().map(|(place, _)| place).collect();
     while edge.tick(Request::default()).front.called_upto < *held.last().expect("some are held") {}
 
     // All of them answer while the room is paused: they could be admitted at once.

@@ -9,12 +9,31 @@ mod rewound;
 mod straight;
 mod world;
 
+use tidegate_config::Mode;
+use tidegate_queue::line::Settings;
 use world::World;
 
 /// Histories in one run unless told otherwise.
 const HISTORIES: u64 = 150;
 /// Ticks in one history.
 const TICKS: u32 = 400;
+
+/// A room in which arrivals go straight through while they can; each test says what else matters to it.
+fn settings() -> Settings {
+    Settings {
+        version: 1,
+        mode: Mode::Auto,
+        active_max: 20,
+        admit_per_min: 6_000,
+        visit_ttl_ms: 60_000,
+        visit_max_ms: 600_000,
+        enter_within_ms: 60_000,
+        answer_within_ms: 5_000,
+        paused: false,
+        draining: false,
+        notice: None,
+    }
+}
 
 fn number_from_env(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidegate_queue::line::{Place, Reply, Request, Settings, Stage, Status, Turn, VisitId, Visitor};
+use tidegate_queue::line::{Place, Reply, Request, Settings, Stage, Status, Turn, Visit, VisitId, Visitor};
 
 /// What the model knows of a live visit.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,19 @@ pub struct ModelVisit {
     pub visitor: Option<Visitor>,
     pub expires_at_ms: u64,
     pub hard_end_ms: u64,
+}
+
+impl ModelVisit {
+    /// As the line has it.
+    pub fn new(id: VisitId, visit: &Visit) -> Self {
+        Self {
+            id,
+            stage: visit.stage,
+            visitor: visit.visitor,
+            expires_at_ms: visit.expires_at_ms,
+            hard_end_ms: visit.hard_end_ms,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -227,12 +240,6 @@ impl Model {
         self.asked.extend(called);
     }
 
-    fn new_turn(&mut self, id: VisitId) {
-        self.pay(id);
-        assert!(Some(id.turn) > self.turn, "the turn of {id} was given before");
-        self.turn = Some(id.turn);
-    }
-
     fn clear(&mut self, place: Place) {
         self.present.remove(&place);
         self.ready.remove(&place);
@@ -304,33 +311,34 @@ impl Model {
                 Some(&place),
                 "{place} was admitted before a lower place that answered"
             );
-            assert!(!self.used.contains(&place), "{place} was admitted twice");
             assert!(moves(reply, settings), "admitted while {:?}", reply.status);
             self.clear(place);
-            self.used.insert(place);
-            let now = reply.now_ms;
-            let hard_end_ms = now + settings.visit_max_ms;
-            assert_eq!(grant.hard_end_ms, hard_end_ms);
-            let expires_at_ms = (now + UNTAKEN_MS).min(hard_end_ms);
-            let (id, stage) = (grant.visit, Stage::Granted);
-            self.new_turn(id);
-            self.visits.insert(
-                place,
-                ModelVisit {
-                    id,
-                    stage,
-                    visitor: None,
-                    expires_at_ms,
-                    hard_end_ms,
-                },
-            );
-            self.admissions.push((now, 1));
+            let visit = self.grant(grant.visit, Stage::Granted, UNTAKEN_MS, settings);
+            assert_eq!(grant.hard_end_ms, visit.hard_end_ms);
         }
+    }
+
+    /// A slot is taken, for the first time by this place and with a turn of its own, and paid for.
+    fn grant(&mut self, id: VisitId, stage: Stage, within_ms: u64, settings: &Settings) -> ModelVisit {
+        self.pay(id);
+        assert!(Some(id.turn) > self.turn, "the turn of {id} was given before");
+        self.turn = Some(id.turn);
+        assert!(self.used.insert(id.place), "{} was admitted twice", id.place);
+        self.admissions.push((self.now_ms, 1));
+        let hard_end_ms = self.now_ms + settings.visit_max_ms;
+        let visit = ModelVisit {
+            id,
+            stage,
+            visitor: None,
+            expires_at_ms: (self.now_ms + within_ms).min(hard_end_ms),
+            hard_end_ms,
+        };
+        self.visits.insert(id.place, visit);
+        visit
     }
 
     fn give(&mut self, reply: &Reply, settings: &Settings) {
         let Some(given) = reply.given else { return };
-        let now = reply.now_ms;
         assert!(
             reply.status != Status::Closed && reply.status != Status::Draining,
             "places given while {:?}",
@@ -358,37 +366,14 @@ impl Model {
                 "someone went straight through past a fan who answered"
             );
         }
-        for offset in 0..u64::from(given.count) {
-            let place = Place {
-                number: given.first.number + offset,
-                ..given.first
-            };
+        for (place, visit) in given.places() {
             assert!(self.numbers.insert(place), "{place} was given twice");
-            if offset < u64::from(given.straight) {
-                let id = VisitId {
-                    place,
-                    turn: tidegate_queue::line::Turn(given.turn.0 + offset),
-                };
-                let hard_end_ms = now + settings.visit_max_ms;
-                let expires_at_ms = (now + COME_BACK_MS).min(hard_end_ms);
+            if let Some(id) = visit {
+                let visit = self.grant(id, Stage::Entered, COME_BACK_MS, settings);
                 assert_eq!(
                     (given.expires_at_ms, given.hard_end_ms),
-                    (expires_at_ms, hard_end_ms)
+                    (visit.expires_at_ms, visit.hard_end_ms)
                 );
-                let stage = Stage::Entered;
-                self.new_turn(id);
-                self.visits.insert(
-                    place,
-                    ModelVisit {
-                        id,
-                        stage,
-                        visitor: None,
-                        expires_at_ms,
-                        hard_end_ms,
-                    },
-                );
-                self.used.insert(place);
-                self.admissions.push((now, 1));
             } else {
                 self.present.insert(place);
             }

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tidegate_config::Mode;
-use tidegate_queue::line::{
-    Entered, Line, Place, Renew, Reply, Request, Settings, Status, Turn, VisitId, Visitor,
-};
+use tidegate_queue::line::{Entered, Line, Place, Renew, Reply, Request, Settings, Status, VisitId, Visitor};
+
+use super::settings;
 
 const ACTIVE_MAX: u32 = 20;
 
@@ -26,17 +25,8 @@ struct Edge {
 impl Edge {
     fn new(seed: u64) -> Self {
         let settings = Settings {
-            version: 1,
-            mode: Mode::Auto,
             active_max: ACTIVE_MAX,
-            admit_per_min: 6_000,
-            visit_ttl_ms: 60_000,
-            visit_max_ms: 600_000,
-            enter_within_ms: 60_000,
-            answer_within_ms: 5_000,
-            paused: false,
-            draining: false,
-            notice: None,
+            ..settings()
         };
         let now_ms = 1_790_000_000_000;
         Self {
@@ -59,23 +49,15 @@ impl Edge {
             .line
             .tick(self.now_ms, &request)
             .expect("a well-formed tick is answered");
-        for offset in 0..reply.given.map_or(0, |given| u64::from(given.count)) {
-            let given = reply.given.expect("some were given");
-            let number = given.first.number + offset;
-            let place = Place {
-                number,
-                ..given.first
-            };
-            assert!(self.given.insert(place), "{place} was given twice");
-            if offset < u64::from(given.straight) {
-                let visit = VisitId {
-                    place,
-                    turn: Turn(given.turn.0 + offset),
-                };
-                let hard_end_ms = given.hard_end_ms;
-                self.visits.push(Renew { visit, hard_end_ms });
-            } else {
-                self.held.insert(place);
+        if let Some(given) = reply.given {
+            let hard_end_ms = given.hard_end_ms;
+            for (place, visit) in given.places() {
+                assert!(self.given.insert(place), "{place} was given twice");
+                if let Some(visit) = visit {
+                    self.visits.push(Renew { visit, hard_end_ms });
+                } else {
+                    self.held.insert(place);
+                }
             }
         }
         self.request.grants_read = reply.grants.1;
@@ -98,11 +80,7 @@ impl Edge {
     }
 
     fn live(&self) -> BTreeSet<VisitId> {
-        let ids = self.line.visits().map(|(place, visit)| VisitId {
-            place,
-            turn: visit.turn,
-        });
-        ids.collect()
+        self.line.visits().map(|(id, _)| id).collect()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Who goes straight through overtakes nobody who was asked and may still answer, however others came and went.
 
-use tidegate_config::Mode;
 use tidegate_queue::line::{Line, Place, Reply, Request, Settings, VisitId};
+
+use super::settings;
 
 /// A room of three slots, all of them taken straight through, and three fans in line behind them.
 struct Full {
@@ -15,17 +16,8 @@ struct Full {
 impl Full {
     fn new() -> Self {
         let settings = Settings {
-            version: 1,
-            mode: Mode::Auto,
             active_max: 3,
-            admit_per_min: 6_000,
-            visit_ttl_ms: 60_000,
-            visit_max_ms: 600_000,
-            enter_within_ms: 60_000,
-            answer_within_ms: 5_000,
-            paused: false,
-            draining: false,
-            notice: None,
+            ..settings()
         };
         let now_ms = 1_790_000_000_000;
         let mut full = Self {
@@ -42,14 +34,7 @@ impl Full {
         let reply = full.tick(arrivals);
         let given = reply.given.expect("places for six");
         assert_eq!((given.straight, reply.front.called_upto), (3, Place::START));
-        full.on_site = full
-            .line
-            .visits()
-            .map(|(place, visit)| VisitId {
-                place,
-                turn: visit.turn,
-            })
-            .collect();
+        full.on_site = given.places().filter_map(|(_, visit)| visit).collect();
         full.in_line = [4, 5, 6].map(|number| Place {
             number,
             ..given.first
@@ -64,6 +49,22 @@ impl Full {
         self.line
             .tick(self.now_ms, &Request { boot, seq, ..request })
             .expect("a well-formed tick is answered")
+    }
+
+    fn are_here(&mut self, here: &[Place]) {
+        let here = here.to_vec();
+        self.tick(Request {
+            here,
+            ..Request::default()
+        });
+    }
+
+    fn is_absent(&mut self, place: Place) {
+        let absent = vec![place];
+        self.tick(Request {
+            absent,
+            ..Request::default()
+        });
     }
 
     /// The whole site empties while somebody arrives, who then is or is not let straight through.
@@ -86,14 +87,8 @@ fn an_answer_given_twice_is_nobody_elses() {
     let [first, second, last] = full.in_line;
     full.tick(Request::default());
     for _ in 0..3 {
-        full.tick(Request {
-            here: vec![first],
-            ..Request::default()
-        });
-        full.tick(Request {
-            absent: vec![first],
-            ..Request::default()
-        });
+        full.are_here(&[first]);
+        full.is_absent(first);
     }
     full.tick(Request {
         leave: vec![first],
@@ -109,14 +104,8 @@ fn an_answer_given_twice_is_nobody_elses() {
 fn the_answer_of_a_fan_who_was_away_when_called_is_nobody_elses() {
     let mut full = Full::new();
     let [first, away, last] = full.in_line;
-    full.tick(Request {
-        absent: vec![away],
-        ..Request::default()
-    });
-    full.tick(Request {
-        here: vec![first, away],
-        ..Request::default()
-    });
+    full.is_absent(away);
+    full.are_here(&[first, away]);
     assert!(
         !full.empties_for_an_arrival(&[]),
         "{last} was asked and has time to answer"
@@ -127,14 +116,8 @@ fn the_answer_of_a_fan_who_was_away_when_called_is_nobody_elses() {
 fn a_fan_who_comes_back_before_the_line_has_gone_on_is_not_overtaken() {
     let mut full = Full::new();
     let [first, away, last] = full.in_line;
-    full.tick(Request {
-        absent: vec![away],
-        ..Request::default()
-    });
-    full.tick(Request {
-        here: vec![first, last],
-        ..Request::default()
-    });
+    full.is_absent(away);
+    full.are_here(&[first, last]);
     assert!(
         !full.empties_for_an_arrival(&[away]),
         "{away} is before an arrival"

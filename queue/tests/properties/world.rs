@@ -7,10 +7,11 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tidegate_config::Mode;
 use tidegate_queue::line::{
-    Change, Line, Place, Record, Renew, Reply, Request, Round, Saved, Settings, Stage, View, VisitId, Visitor,
+    Change, Line, Place, Record, Renew, Reply, Request, Round, Saved, Settings, View, VisitId, Visitor,
 };
 
-use super::model::Model;
+use super::model::{Model, ModelVisit};
+use super::settings;
 
 /// Room time advances by at most this between two ticks.
 const GAP_MAX_MS: u64 = 2_000;
@@ -58,7 +59,6 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let settings = Settings {
-            version: 1,
             mode: if rng.random_bool(0.5) {
                 Mode::Auto
             } else {
@@ -72,9 +72,7 @@ impl World {
             visit_max_ms: rng.random_range(10_000..120_000),
             enter_within_ms: rng.random_range(6_000..60_000),
             answer_within_ms: rng.random_range(500..8_000),
-            paused: false,
-            draining: false,
-            notice: None,
+            ..settings()
         };
         let store_ms = 1_790_000_000_000;
         let mut line = Line::new(settings.clone(), store_ms, rng.random());
@@ -237,12 +235,7 @@ impl World {
             })
             .collect();
         self.unsynced.clear();
-        let before = (!lost).then(|| {
-            self.line
-                .visits()
-                .map(|(place, v)| (place, v.turn))
-                .collect::<Vec<_>>()
-        });
+        let before = (!lost).then(|| self.line.visits().map(|(id, _)| id).collect::<Vec<_>>());
         let settings = self.line.settings().clone();
         let text = serde_json::to_string(&self.saved).expect("what is saved can be written");
         let saved: Saved = serde_json::from_str(&text).expect("what was written can be read");
@@ -260,7 +253,7 @@ impl World {
             .for_each(|record| self.saved.apply(record));
 
         if let Some(before) = before {
-            let after: Vec<_> = self.line.visits().map(|(place, v)| (place, v.turn)).collect();
+            let after: Vec<_> = self.line.visits().map(|(id, _)| id).collect();
             assert_eq!(after, before, "visits written down are there again");
         }
         let tuned = |s: &Settings| (s.mode, s.active_max, s.admit_per_min, s.paused, s.draining);
@@ -281,43 +274,15 @@ impl World {
         self.model.rates.clear();
         self.model.admissions.clear();
         self.model.refunds.clear();
-        let kept: BTreeMap<Place, VisitId> = self
+        self.model.visits = self
             .line
             .visits()
-            .map(|(place, visit)| {
-                (
-                    place,
-                    VisitId {
-                        place,
-                        turn: visit.turn,
-                    },
-                )
-            })
+            .map(|(id, visit)| (id.place, ModelVisit::new(id, visit)))
             .collect();
         if lost {
-            let unseen = unseen.iter().filter(|place| !kept.contains_key(place));
-            for place in unseen {
-                self.model.used.remove(place);
-            }
+            self.model.used.retain(|place| !unseen.contains(place));
         }
-        let expiries: BTreeMap<Place, (Stage, Option<Visitor>, u64, u64)> = self
-            .line
-            .visits()
-            .map(|(place, v)| (place, (v.stage, v.visitor, v.expires_at_ms, v.hard_end_ms)))
-            .collect();
-        self.model.visits.clear();
-        for (place, (stage, visitor, expires_at_ms, hard_end_ms)) in expiries {
-            let id = kept[&place];
-            self.model.used.insert(place);
-            let visit = super::model::ModelVisit {
-                id,
-                stage,
-                visitor,
-                expires_at_ms,
-                hard_end_ms,
-            };
-            self.model.visits.insert(place, visit);
-        }
+        self.model.used.extend(self.model.visits.keys());
 
         // The edge was in the same process: it starts anew, and its fans reconnect.
         self.boot += 1;
@@ -518,14 +483,14 @@ impl World {
     }
 
     fn check_live_visits(&self, now_ms: u64) {
-        for (place, visit) in self.line.visits() {
+        for (id, visit) in self.line.visits() {
             assert!(
                 visit.expires_at_ms > now_ms,
-                "the visit of {place} has expired and still holds a slot"
+                "visit {id} has expired and still holds a slot"
             );
             assert!(
                 visit.expires_at_ms <= visit.hard_end_ms,
-                "the visit of {place} outlives its hard end"
+                "visit {id} outlives its hard end"
             );
         }
     }
@@ -558,22 +523,16 @@ impl World {
             ..Request::default()
         };
         if let Some(given) = reply.given {
-            for offset in 0..u64::from(given.count) {
-                let place = Place {
-                    number: given.first.number + offset,
-                    ..given.first
-                };
-                let straight = offset < u64::from(given.straight);
-                let turn = tidegate_queue::line::Turn(given.turn.0 + offset);
+            for (place, visit) in given.places() {
                 let fan = Fan {
                     visitor: Visitor(self.rng.random()),
                     connected: true,
                     silent: self.rng.random_bool(0.25),
                     answers_at_ms: None,
                     answered: false,
-                    visit: straight.then_some(VisitId { place, turn }),
+                    visit,
                     hard_end_ms: given.hard_end_ms,
-                    entered: straight,
+                    entered: visit.is_some(),
                     enters_at_ms: None,
                     gone: false,
                 };

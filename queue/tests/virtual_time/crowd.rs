@@ -316,15 +316,9 @@ impl Crowd {
 
     fn given(&mut self, reply: &Reply) {
         let Some(given) = reply.given else { return };
-        for offset in 0..u64::from(given.count) {
-            let number = given.first.number + offset;
-            let place = Place {
-                number,
-                ..given.first
-            };
-            if offset < u64::from(given.straight) {
-                let turn = tidegate_queue::line::Turn(given.turn.0 + offset);
-                self.arrived_on_site(VisitId { place, turn }, given.hard_end_ms);
+        for (place, visit) in given.places() {
+            if let Some(visit) = visit {
+                self.arrived_on_site(visit, given.hard_end_ms);
             } else if self.habits.leaving > 0 {
                 let share: f64 = self.rng.random_range(1e-9..1.0);
                 let patience_s = -share.ln() * 100_000.0 / self.habits.leaving as f64;

@@ -218,6 +218,14 @@ fn the_wait_holds_for_nine_fans_in_ten_and_is_not_wide() {
     );
 }
 
+/// Nine in ten of those who were told a wait were told one that held.
+fn must_hold(crowd: Crowd, what: &str) {
+    let (told, held) = judge(crowd);
+    let told = told.len();
+    println!("{what}: held for {held} of {told}");
+    assert!(told >= 90 && held * 10 >= told * 9, "{held} of {told}");
+}
+
 #[test]
 fn a_surge_on_a_quiet_room_is_forecast_from_its_rate_and_not_from_the_quiet() {
     let mut crowd = Crowd::new(settings(3_000), Habits::default(), 2);
@@ -230,13 +238,7 @@ fn a_surge_on_a_quiet_room_is_forecast_from_its_rate_and_not_from_the_quiet() {
         crowd.tell_someone();
     }
     crowd.run(400_000);
-    let (told, held) = judge(crowd);
-    println!("surge on a quiet room: held for {held} of {}", told.len());
-    assert!(
-        told.len() >= 90 && held * 10 >= told.len() * 9,
-        "{held} of {}",
-        told.len()
-    );
+    must_hold(crowd, "surge on a quiet room");
 }
 
 #[test]
@@ -254,13 +256,7 @@ fn a_drop_into_an_empty_room_is_forecast_to_slow_down_once_the_room_is_full() {
         crowd.tell_someone();
     }
     crowd.run(12_000_000);
-    let (told, held) = judge(crowd);
-    println!("drop into an empty room: held for {held} of {}", told.len());
-    assert!(
-        told.len() >= 90 && held * 10 >= told.len() * 9,
-        "{held} of {}",
-        told.len()
-    );
+    must_hold(crowd, "drop into an empty room");
 }
 
 #[test]
