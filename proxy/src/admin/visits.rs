@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::Query;
 use axum::http::{StatusCode, Uri};
 use serde::Serialize;
-use tidegate_config::limits;
 use tidegate_queue::line::{Stage, Visit, VisitId, Visitor};
 
 use super::extract::{Named, NamedVisit};
@@ -67,13 +66,9 @@ pub(super) async fn list(Named(room): Named, uri: Uri) -> Result<Json<Visits>, P
 }
 
 pub(super) async fn end(Named(room): Named, NamedVisit(visit): NamedVisit) -> Result<StatusCode, Problem> {
-    // A store can list visits and not look one up; an operator ends visits one by one, so the list will do.
-    let every = *limits::ACTIVE.end() as usize;
-    let visits = room
-        .list_visits(every)
-        .await
-        .map_err(|error| problems::store_failed(&room.config.id, &error))?;
-    if !visits.iter().any(|(live, _)| *live == visit) {
+    let found = room.find_visit(visit).await;
+    let found = found.map_err(|error| problems::store_failed(&room.config.id, &error))?;
+    if found.is_none() {
         return Err(problems::no_such_visit());
     }
     room.end_visit(visit).await;

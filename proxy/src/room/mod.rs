@@ -299,6 +299,11 @@ impl Room {
         Ok(())
     }
 
+    /// The live visit `id` names, asked of the line; nothing when it is over.
+    pub async fn find_visit(&self, id: VisitId) -> Result<Option<Visit>, StoreError> {
+        self.store.visit(id).await
+    }
+
     /// The first `most` live visits.
     pub async fn list_visits(&self, most: usize) -> Result<Vec<(VisitId, Visit)>, StoreError> {
         self.store.visits(most).await

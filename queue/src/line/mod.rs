@@ -256,6 +256,11 @@ impl Line {
         }
     }
 
+    /// The visit `id` names, unless it is over.
+    pub fn visit(&self, id: VisitId) -> Option<&Visit> {
+        self.visits.get(id)
+    }
+
     /// The visits in place order.
     pub fn visits(&self) -> impl Iterator<Item = (VisitId, &Visit)> {
         self.visits.iter()

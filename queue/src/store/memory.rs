@@ -144,6 +144,10 @@ impl LineStore for MemoryStore {
         Ok(inner.write_down()?)
     }
 
+    async fn visit(&self, id: VisitId) -> Result<Option<Visit>, StoreError> {
+        Ok(self.lock().line.visit(id).copied())
+    }
+
     async fn visits(&self, most: usize) -> Result<Vec<(VisitId, Visit)>, StoreError> {
         let inner = self.lock();
         let first = inner.line.visits().take(most);
@@ -165,6 +169,36 @@ mod tests {
         store
             .tick_now(&request)
             .map(|reply| reply.given.map_or(0, |given| given.first.number + 2))
+    }
+
+    #[tokio::test]
+    async fn a_visit_is_found_by_its_id_until_it_is_over() {
+        let mut settings = Settings::for_tests();
+        settings.mode = tidegate_config::Mode::Auto;
+        let store = MemoryStore::volatile(settings, 1, Arc::new(SystemMoment::default()));
+        assert_eq!(places(&store, 1).expect("places"), 3);
+        let listed = store.visits(2).await.expect("a list");
+        assert_eq!(listed.len(), 2, "no more than asked for");
+        for (id, visit) in listed {
+            assert_eq!(store.visit(id).await.expect("an answer"), Some(visit));
+            let another = VisitId {
+                turn: crate::line::Turn(id.turn.0 + 100),
+                ..id
+            };
+            assert_eq!(
+                store.visit(another).await.expect("an answer"),
+                None,
+                "another turn"
+            );
+            let end = Request {
+                boot: 2,
+                seq: id.turn.0,
+                end: vec![id],
+                ..Request::default()
+            };
+            store.tick_now(&end).expect("a tick");
+            assert_eq!(store.visit(id).await.expect("an answer"), None, "it is over");
+        }
     }
 
     #[test]

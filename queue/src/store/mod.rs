@@ -42,6 +42,9 @@ pub trait LineStore: Send + Sync {
     /// Closes or opens the room.
     async fn turn(&self, round: Round) -> Result<(), StoreError>;
 
+    /// The live visit `id` names; nothing when it is over or never was. One look by its key, however many there are.
+    async fn visit(&self, id: VisitId) -> Result<Option<Visit>, StoreError>;
+
     /// The first `most` live visits in place order.
     async fn visits(&self, most: usize) -> Result<Vec<(VisitId, Visit)>, StoreError>;
 }
