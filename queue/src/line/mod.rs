@@ -5,7 +5,7 @@
 //! replayed exactly and ten million fans simulated in seconds. What a store must write down before a reply may leave
 //! is returned by [`Line::take_records`].
 //!
-//! The order inside a tick matters and is fixed: once, clock, expiries, ends, renewals, takes, exchanges, leaves,
+//! The order inside a tick matters and is fixed: once, clock, epoch, expiries, ends, renewals, takes, exchanges, leaves,
 //! absences, returns, answers, admissions, passing over silent calls, calls, arrivals. Slots are freed before they
 //! are given, answers are heard before the lowest ready fan is chosen, and whoever arrives comes last.
 //!
@@ -148,6 +148,8 @@ impl Line {
             return Ok(reply);
         }
         self.advance(now_ms);
+        let known = request.known.filter(|place| self.is_of_round(*place));
+        known.into_iter().for_each(|place| self.know(place));
         self.expire();
         request.end.iter().for_each(|visit| self.end(*visit));
         let renewed = request.renew.iter().map(|renew| self.renew(*renew)).collect();

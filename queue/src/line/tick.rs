@@ -15,6 +15,9 @@ pub struct Request {
     pub boot: u64,
     /// Its ordinal; the same one again gets the stored reply and changes nothing.
     pub seq: u64,
+    /// The highest place this edge was ever told of. One that the store does not know of shows that the store has gone
+    /// back in time, before it gives a number twice.
+    pub known: Option<Place>,
     /// How far the edge has read the grants.
     pub grants_read: u64,
     /// How far the edge has read the visits ended early.

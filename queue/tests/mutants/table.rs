@@ -155,6 +155,12 @@ pub const MUTANTS: &[Mutant] = &[
         "if place.epoch > self.epoch {",
     ),
     mutant(
+        "an edge that knows more numbers is not heard",
+        "mod.rs",
+        "        known.into_iter().for_each(|place| self.know(place));\n",
+        "",
+    ),
+    mutant(
         "a repeated tick is done again",
         "once.rs",
         "if request.seq == last.seq {",

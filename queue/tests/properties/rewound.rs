@@ -45,6 +45,7 @@ impl Edge {
         self.now_ms += 100;
         let mut request = std::mem::take(&mut self.request);
         (request.boot, request.seq, request.arrivals) = (1, self.seq, arrivals);
+        request.known = self.given.last().copied();
         let reply = self
             .line
             .tick(self.now_ms, &request)
@@ -171,6 +172,35 @@ fn a_store_that_goes_back_in_time_gives_no_number_twice_and_stays_within_the_lim
         }
     }
     assert!(rewound > 50, "only {rewound} stores lost a number");
+}
+
+#[test]
+fn an_edge_whose_fans_have_all_gone_still_knows_which_numbers_were_given() {
+    for seed in 1..=100 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut edge = Edge::new(seed);
+        for _ in 0..rng.random_range(1..20) {
+            edge.tick(rng.random_range(0..4));
+        }
+        let old = edge.line.clone();
+        let epoch = edge.tick(rng.random_range(1..30)).epoch;
+        for _ in 0..rng.random_range(0..5) {
+            edge.tick(rng.random_range(0..5));
+        }
+        edge.line = old;
+        edge.held.clear();
+        edge.visits.clear();
+        edge.request = Request::default();
+        let reply = edge.tick(7);
+        assert!(reply.epoch > epoch, "seed {seed}: no new epoch");
+        assert_eq!(reply.status, Status::Regroup, "seed {seed}");
+        let reply = edge.tick(7);
+        assert_eq!(
+            reply.given.map(|given| given.first.number),
+            Some(8),
+            "seed {seed}: the new epoch goes on"
+        );
+    }
 }
 
 #[test]

@@ -402,6 +402,7 @@ impl World {
         self.seq += 1;
         (self.request.boot, self.request.seq) = (self.boot, self.seq);
         self.request.counts = true;
+        self.request.known = self.model.numbers.last().copied();
         let held: BTreeSet<_> = self.fans.keys().map(|place| place.block()).collect();
         let floor_block = self.view.floor_block();
         self.request.blocks = held.iter().copied().chain([floor_block]).take(16).collect();
