@@ -8,7 +8,11 @@ function init(args)
    local file = os.getenv("COOKIES")
    if file and file ~= "" then
       for line in io.lines(file) do
-         requests[#requests + 1] = wrk.format("GET", nil, { ["Cookie"] = line })
+         local headers = { ["Cookie"] = line }
+         for name, value in pairs(wrk.headers) do
+            headers[name] = value
+         end
+         requests[#requests + 1] = wrk.format("GET", nil, headers)
       end
    else
       requests[1] = wrk.format("GET")

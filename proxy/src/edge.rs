@@ -17,7 +17,7 @@ use pingora::listeners::tls::TlsSettings;
 use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::Fds;
 use pingora::server::configuration::ServerConf;
-use pingora::services::Service as _;
+use pingora::services::{Service as _, listening};
 use tidegate_config::{Config, Tls};
 use tidegate_queue::line::Settings;
 use tidegate_queue::store::{JournalError, MemoryStore, StoreError, SystemMoment};
@@ -26,12 +26,15 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::{self, AdminState};
+use crate::front::Front;
+use crate::gatekeeper::Gatekeeper;
 use crate::metrics::Metrics;
 use crate::page::ThemeError;
 use crate::request::route::BadRoute;
 use crate::room::{Driver, Room};
-use crate::service::{Gatekeeper, Upstreams};
+use crate::service::Service;
 use crate::shared::Shared;
+use crate::upstreams::Upstreams;
 
 /// The key file's name under `data_dir`.
 pub const KEY_FILE: &str = "keys.json";
@@ -120,7 +123,8 @@ pub struct Edge {
     admin: TcpListener,
     admin_state: AdminState,
     ready: Arc<AtomicBool>,
-    gatekeeper: Gatekeeper,
+    gatekeeper: Arc<Gatekeeper>,
+    upstreams: Upstreams,
     in_flight: Arc<AtomicUsize>,
     tls: Option<Tls>,
     key_path: PathBuf,
@@ -178,7 +182,7 @@ impl Edge {
         let shared = Shared::new(rooms.clone(), ring, metrics.clone(), edge);
         let in_flight = Arc::new(AtomicUsize::new(0));
         let upstreams = Upstreams::resolve(&config.upstreams)?;
-        let gatekeeper = Gatekeeper::new(shared.clone(), config, upstreams, in_flight.clone())?;
+        let gatekeeper = Arc::new(Gatekeeper::new(shared.clone(), config, &upstreams)?);
         let ready = Arc::new(AtomicBool::new(false));
         let admin_state = AdminState::new(rooms, metrics, admin_token, ready.clone());
         let drain_within = edge.drain_within;
@@ -191,6 +195,7 @@ impl Edge {
             admin_state,
             ready,
             gatekeeper,
+            upstreams,
             in_flight,
             tls,
             key_path,
@@ -231,7 +236,10 @@ impl Edge {
             threads: 1,
             ..ServerConf::default()
         };
-        let mut service = pingora::proxy::http_proxy_service(&Arc::new(conf), self.gatekeeper);
+        let service = Service::new(self.gatekeeper.clone(), self.upstreams);
+        let proxy = pingora::proxy::http_proxy(&Arc::new(conf), service);
+        let front = Front::new(self.gatekeeper, proxy, self.in_flight.clone());
+        let mut service = listening::Service::new("the site".to_owned(), front);
         let mut fds = Fds::new();
         for listener in self.public {
             listener.set_nonblocking(true)?;

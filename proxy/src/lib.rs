@@ -3,8 +3,12 @@
 //! | module | owns |
 //! |---|---|
 //! | [`edge`] | starting, serving, draining |
+//! | [`front`] | a connection before any framework: heads read, pages written |
+//! | [`gatekeeper`] | what becomes of a request, from its head to a step |
+//! | [`gate`] | the verdict in the middle of that: a pure decision |
 //! | [`service`] | Pingora's callbacks, translated; nothing is decided there |
-//! | [`gate`] | what becomes of a request: a pure decision |
+//! | [`forwarding`] | what passes between the edge and an origin |
+//! | [`upstreams`] | the servers behind |
 //! | [`mod@line`] | the public protocol under the reserved prefix |
 //! | [`room`] | one room at this edge: its tick, its fans, its visits, its snapshot |
 //! | [`request`] | reading requests safely: paths, hosts, headers, cookies, routes, problems |
@@ -16,7 +20,10 @@
 
 pub mod admin;
 pub mod edge;
+pub mod forwarding;
+pub mod front;
 pub mod gate;
+pub mod gatekeeper;
 pub mod line;
 pub mod metrics;
 pub mod page;
@@ -24,6 +31,7 @@ pub mod request;
 pub mod room;
 pub mod service;
 pub mod shared;
+pub mod upstreams;
 pub mod wire;
 
 pub use edge::{Edge, StartError};

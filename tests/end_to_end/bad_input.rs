@@ -1,6 +1,7 @@
 //! Bad input: each kind gets a clear answer and leaves the line as it was.
 
 mod clock;
+mod connections;
 mod floods;
 mod frames;
 mod headers;

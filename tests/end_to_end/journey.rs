@@ -262,6 +262,38 @@ fn the_same_stream_comes_as_server_sent_events() {
 }
 
 #[test]
+fn a_button_pressed_at_the_wrong_time_leads_back_to_the_page() {
+    let origin = Origin::start();
+    let (tidegate, _inside) = full(&origin);
+    tidegate.change(&json!({"admit_per_min": 0}));
+    let here = || Sent::new("POST", "/_tidegate/rooms/drop/places/me/here");
+    let mut fan = Fan::of(&tidegate.site);
+    fan.get("/seats");
+    let mut left = Fan::of(&tidegate.site);
+    left.get("/seats");
+    let cookies = left.cookie_line().expect("cookies");
+    left.send(Sent::new("DELETE", "/_tidegate/rooms/drop/places/me"));
+    let form = "return_to=%2Fseats%3Frow%3D3";
+    let forms = [
+        ("not called yet", fan.send(here().form(form))),
+        (
+            "gave the place up",
+            send(&tidegate.site, &here().form(form).header("Cookie", cookies)),
+        ),
+        ("has no place", send(&tidegate.site, &here().form(form))),
+    ];
+    for (who, answer) in forms {
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (303, Some("/seats?row=3")),
+            "{who}"
+        );
+    }
+    // Programs are told what is the matter.
+    assert_eq!(fan.send(here().json(&json!({}))).status, 409);
+}
+
+#[test]
 fn the_origin_ends_visits_tells_the_stock_and_never_sees_our_tokens() {
     let origin = Origin::start();
     let (tidegate, mut inside) = full(&origin);

@@ -1,8 +1,11 @@
 //! An HTTP answer, before any framework sees it.
 
+use std::io::Write as _;
+
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, LOCATION, SET_COOKIE};
 use http::{HeaderName, HeaderValue, StatusCode};
+use pingora::protocols::http::date::get_cached_date;
 use serde::Serialize;
 
 use crate::request::problem::Problem;
@@ -56,6 +59,28 @@ impl Answer {
         }
         self.headers.push((name, value));
         self
+    }
+
+    /// The answer's head as it goes over an HTTP/1.1 connection. The last answer of a connection says so.
+    pub fn head(&self, last: bool) -> Vec<u8> {
+        let mut out = Vec::with_capacity(2_048);
+        let reason = self.status.canonical_reason().unwrap_or_default();
+        // Writing to a vector cannot fail.
+        let _ = write!(out, "HTTP/1.1 {} {reason}\r\n", self.status.as_u16());
+        let date = (DATE, get_cached_date());
+        for (name, value) in self.headers.iter().chain([&date]) {
+            for piece in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                out.extend_from_slice(piece);
+            }
+        }
+        if last {
+            out.extend_from_slice(b"connection: close\r\n");
+        }
+        if self.status != StatusCode::NO_CONTENT {
+            let _ = write!(out, "content-length: {}\r\n", self.body.len());
+        }
+        out.extend_from_slice(b"\r\n");
+        out
     }
 
     /// With these cookies.

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{
-    ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, VARY,
-};
+use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use tidegate_config::OnTurn;
 
@@ -147,38 +145,19 @@ fn render(
         prefix: &shared.prefix,
         return_to: asked.target,
     };
-    let status = StatusCode::from_u16(room.config.waiting_status).unwrap_or(StatusCode::OK);
-    let mut answer = Answer::empty(status)
-        .header(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
-        .header(CONTENT_LANGUAGE, HeaderValue::from_static(lang.tag()))
-        .header(
-            VARY,
-            HeaderValue::from_static("accept-language, accept-encoding, cookie"),
-        )
-        .header(
-            http::header::REFERRER_POLICY,
-            HeaderValue::from_static("same-origin"),
-        )
-        .header(
-            http::header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        )
-        .header(
-            HeaderName::from_static("x-robots-tag"),
-            HeaderValue::from_static("noindex"),
-        );
-    if let Ok(id) = HeaderValue::from_str(room.config.id.as_str()) {
-        answer = answer.header(ROOM, id);
-    }
-    if let Ok(policy) = HeaderValue::from_str(room.theme.csp()) {
-        answer = answer.header(http::header::CONTENT_SECURITY_POLICY, policy);
-    }
-    if names_token_without_weight(asked, "gzip") {
-        answer.body = room.theme.render_gzip(&view);
-        answer.header(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
-    } else {
-        answer.body = room.theme.render(&view);
-        answer
+    let gzip = names_token_without_weight(asked, "gzip");
+    let fixed = room.theme.headers(lang, gzip);
+    let mut headers = Vec::with_capacity(fixed.len() + 3);
+    headers.extend_from_slice(fixed);
+    headers.push((ROOM, room.id_value.clone()));
+    Answer {
+        status: StatusCode::from_u16(room.config.waiting_status).unwrap_or(StatusCode::OK),
+        headers,
+        body: if gzip {
+            room.theme.render_gzip(&view)
+        } else {
+            room.theme.render(&view)
+        },
     }
 }
 

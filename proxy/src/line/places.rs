@@ -195,24 +195,41 @@ fn standing(shared: &Shared, room: &Room, fan: &Fan, turn: Option<Turn>) -> Answ
     )
 }
 
-/// `POST places/me/here`: answers a call. A form is sent back to the page it stood on.
+/// What the page says better than a problem: it shows how things stand, or takes a new place.
+const SHOWN_BY_THE_PAGE: [&str; 3] = ["not-called", "place-is-over", "token-missing"];
+
+/// `POST places/me/here`: answers a call. A form is sent back to the page it stood on, which says what came of it.
 pub(super) async fn here(
     shared: &Arc<Shared>,
     room: &Arc<Room>,
     asked: &Asked<'_>,
     body: &Bytes,
 ) -> Result<Answer, Problem> {
+    let answered = answer_call(shared, room, asked).await;
+    if !super::enter::is_form(asked.headers) {
+        return answered.map(|(fan, turn)| standing(shared, room, &fan, turn));
+    }
+    match answered {
+        Err(problem) if !SHOWN_BY_THE_PAGE.contains(&problem.slug) => Err(problem),
+        _ => {
+            let form = super::enter::form(body)?;
+            Ok(Answer::see_other(&return_to(&form.return_to, &shared.prefix)))
+        }
+    }
+}
+
+async fn answer_call(
+    shared: &Shared,
+    room: &Arc<Room>,
+    asked: &Asked<'_>,
+) -> Result<(Arc<Fan>, Option<Turn>), Problem> {
     let fan = fan_of(shared, room, asked).await?;
     if !room.is_called(&fan) && fan.turn().is_none() {
         return Err(cases::not_called());
     }
     let turn = hear(room, &fan, true).await;
     still_waits(&fan)?;
-    if super::enter::is_form(asked.headers) {
-        let form = super::enter::form(body)?;
-        return Ok(Answer::see_other(&return_to(&form.return_to, &shared.prefix)));
-    }
-    Ok(standing(shared, room, &fan, turn))
+    Ok((fan, turn))
 }
 
 /// `DELETE places/me`: leaves the line. Leaving twice is leaving once.

@@ -20,9 +20,43 @@ const STORED_MAX: usize = 65_535;
 /// A fixed part, ready to be put into a stream.
 pub(super) struct Deflated {
     bytes: Vec<u8>,
-    checksum: Hasher,
+    checksum: Append,
     /// Of what it stands for; gzip counts modulo 2^32.
     len: u32,
+}
+
+/// What appending one fixed text does to the checksum of all that went before. A CRC is linear: bit by bit the old
+/// checksum says which of 32 numbers to add up. Worked out once, since doing it anew takes longer than the copy.
+struct Append {
+    /// The checksum of the text alone.
+    own: u32,
+    /// What each bit of the checksum before it contributes.
+    bits: [u32; 32],
+}
+
+impl Append {
+    fn of(text: &[u8]) -> Self {
+        let mut own = Hasher::new();
+        own.update(text);
+        let after = |before| {
+            let mut all = Hasher::new_with_initial(before);
+            all.combine(&own);
+            all.finalize()
+        };
+        let nothing = after(0);
+        Self {
+            own: nothing,
+            bits: std::array::from_fn(|bit| after(1 << bit) ^ nothing),
+        }
+    }
+
+    /// The checksum after the text, where it was `before`.
+    fn after(&self, before: u32) -> u32 {
+        let bits = self.bits.iter().enumerate();
+        bits.fold(self.own, |sum, (bit, adds)| {
+            sum ^ (adds & (before >> bit & 1).wrapping_neg())
+        })
+    }
 }
 
 impl Deflated {
@@ -39,11 +73,9 @@ impl Deflated {
         // All taken in, and ended as a sync flush ends; else it is sent as it is.
         let whole = deflate.total_in() == text.len() as u64 && bytes.ends_with(&[0, 0, 0xff, 0xff]);
         bytes.shrink_to_fit();
-        let mut checksum = Hasher::new();
-        checksum.update(text.as_bytes());
         whole.then_some(Self {
             bytes,
-            checksum,
+            checksum: Append::of(text.as_bytes()),
             len: text.len() as u32,
         })
     }
@@ -59,7 +91,7 @@ pub(super) struct Stream {
     out: Vec<u8>,
     /// What changes, and short fixed parts, not yet in a block.
     pub(super) pending: String,
-    checksum: Hasher,
+    checksum: u32,
     len: u32,
 }
 
@@ -70,7 +102,7 @@ impl Stream {
         Self {
             out,
             pending: String::with_capacity(4_096),
-            checksum: Hasher::new(),
+            checksum: 0,
             len: 0,
         }
     }
@@ -79,7 +111,7 @@ impl Stream {
     pub(super) fn push(&mut self, part: &Deflated) {
         self.flush();
         self.out.extend_from_slice(&part.bytes);
-        self.checksum.combine(&part.checksum);
+        self.checksum = part.checksum.after(self.checksum);
         self.len = self.len.wrapping_add(part.len);
     }
 
@@ -91,7 +123,9 @@ impl Stream {
             self.out.extend_from_slice(&(!len).to_le_bytes());
             self.out.extend_from_slice(block);
         }
-        self.checksum.update(self.pending.as_bytes());
+        let mut checksum = Hasher::new_with_initial(self.checksum);
+        checksum.update(self.pending.as_bytes());
+        self.checksum = checksum.finalize();
         self.len = self.len.wrapping_add(self.pending.len() as u32);
         self.pending.clear();
     }
@@ -100,8 +134,7 @@ impl Stream {
     pub(super) fn end(mut self) -> Vec<u8> {
         self.flush();
         self.out.extend_from_slice(&END);
-        self.out
-            .extend_from_slice(&self.checksum.finalize().to_le_bytes());
+        self.out.extend_from_slice(&self.checksum.to_le_bytes());
         self.out.extend_from_slice(&self.len.to_le_bytes());
         self.out
     }

@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderName, HeaderValue};
 use tidegate_config::{OnTurn, Page};
 
 use super::gzip::{Deflated, Stream};
@@ -133,6 +138,9 @@ pub enum ThemeError {
     ExternalScript,
 }
 
+/// The headers that go with a rendering.
+type Headers = Vec<(HeaderName, HeaderValue)>;
+
 /// One language's document.
 struct Document {
     words: Words,
@@ -146,7 +154,8 @@ struct Document {
 pub struct Theme {
     on_turn: OnTurn,
     documents: Vec<Document>,
-    policy: String,
+    /// For each language the plain rendering's and the compressed one's.
+    headers: Vec<[Headers; 2]>,
 }
 
 impl Theme {
@@ -183,16 +192,19 @@ impl Theme {
             inline.add(&pieces)?;
             documents.push(Document::new(words, pieces));
         }
+        // Hashes in base64 and keywords: a header can hold them.
+        let policy = HeaderValue::try_from(inline.policy()).expect("a policy is visible ASCII");
+        let headers = Lang::ALL.map(|lang| [false, true].map(|gzip| headers(lang, gzip, &policy)));
         Ok(Self {
             on_turn,
             documents,
-            policy: inline.policy(),
+            headers: headers.into(),
         })
     }
 
-    /// The value of the `Content-Security-Policy` header that goes with every rendering.
-    pub fn csp(&self) -> &str {
-        &self.policy
+    /// The headers that go with a rendering, save what depends on the fan.
+    pub fn headers(&self, lang: Lang, gzip: bool) -> &[(HeaderName, HeaderValue)] {
+        &self.headers[lang as usize][usize::from(gzip)]
     }
 
     /// The document for one fan, as UTF-8 HTML.
@@ -257,6 +269,27 @@ impl Document {
             gzip_len,
         }
     }
+}
+
+fn headers(lang: Lang, gzip: bool, policy: &HeaderValue) -> Headers {
+    let fixed = [
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_LANGUAGE, lang.tag()),
+        (VARY, "accept-language, accept-encoding, cookie"),
+        (REFERRER_POLICY, "same-origin"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("x-robots-tag"), "noindex"),
+    ];
+    let mut headers: Headers = fixed
+        .into_iter()
+        .map(|(name, value)| (name, HeaderValue::from_static(value)))
+        .collect();
+    headers.push((CONTENT_SECURITY_POLICY, policy.clone()));
+    if gzip {
+        headers.push((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+    }
+    headers
 }
 
 fn read(what: &'static str, path: &Path, max: usize) -> Result<Vec<u8>, ThemeError> {

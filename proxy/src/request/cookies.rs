@@ -42,10 +42,12 @@ impl Names {
 
     /// A `Set-Cookie` value for one of these names. Fails on a value that is no token, never on what we signed.
     pub fn set(&self, name: &str, value: &str, max_age: Duration) -> Result<HeaderValue, BadValue> {
-        let fits = value.len() <= VALUE_LEN_MAX
-            && value
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b',' | b';' | b'\\'));
+        let bytes = value.as_bytes();
+        // A header value has no control characters; what else must not be in it is looked for here.
+        let fits = bytes.len() <= VALUE_LEN_MAX
+            && bytes.is_ascii()
+            && memchr::memchr3(b'"', b',', b';', bytes).is_none()
+            && memchr::memchr3(b' ', b'\\', b'\t', bytes).is_none();
         if !fits {
             return Err(BadValue);
         }
@@ -71,15 +73,23 @@ pub struct BadValue;
 /// The first cookie of this name, over all `Cookie` lines (HTTP/2 sends several), without allocating.
 pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get_all(COOKIE).iter().find_map(|line| {
-        line.as_bytes().split(|&b| b == b';').find_map(|pair| {
-            let value = pair
-                .trim_ascii()
-                .strip_prefix(name.as_bytes())?
-                .strip_prefix(b"=")?;
+        pairs(line.as_bytes()).find_map(|pair| {
+            let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
             std::str::from_utf8(value)
                 .ok()
                 .filter(|value| value.len() <= VALUE_LEN_MAX)
         })
+    })
+}
+
+/// The pairs of a `Cookie` value, trimmed.
+fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b';', line).chain([line.len()]);
+    let mut begin = 0;
+    ends.map(move |end| {
+        let pair = &line[begin..end];
+        begin = end + 1;
+        pair.trim_ascii()
     })
 }
 
@@ -88,12 +98,11 @@ pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Letter case is ignored and the prefix optional, so that whatever an origin may take for ours is gone.
 pub fn without_ours(line: &HeaderValue) -> Option<Cow<'_, HeaderValue>> {
     let bytes = line.as_bytes();
-    let pairs = || bytes.split(|&b| b == b';').map(<[u8]>::trim_ascii);
-    if !pairs().any(is_ours) {
+    if !pairs(bytes).any(is_ours) {
         return Some(Cow::Borrowed(line));
     }
     let mut kept = Vec::with_capacity(bytes.len());
-    for pair in pairs().filter(|pair| !pair.is_empty() && !is_ours(pair)) {
+    for pair in pairs(bytes).filter(|pair| !pair.is_empty() && !is_ours(pair)) {
         if !kept.is_empty() {
             kept.extend_from_slice(b"; ");
         }

@@ -1,13 +1,13 @@
 //! The heartbeat of a room at this edge: gathers, ticks, hands out what came back.
 //!
-//! At most one tick is in flight. With work waiting the next goes at once; otherwise ten times a second while anyone
-//! is held and once a second when idle.
+//! At most one tick is in flight. With work waiting the next goes as soon as everyone who is ready has added theirs;
+//! otherwise ten times a second while anyone is held and once a second when idle.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidegate_queue::line::{BLOCKS_MAX, BlockId, Place, Reply, Round, Status, View, VisitId};
+use tidegate_queue::line::{BLOCKS_MAX, BlockId, Given, Place, Reply, Round, Status, View, VisitId};
 use tidegate_queue::store::StoreError;
 use tidegate_queue::wait::Pace;
 use tokio::sync::watch;
@@ -22,8 +22,6 @@ use crate::metrics::Metrics;
 const TICK_EVERY: Duration = Duration::from_millis(100);
 /// A tick every so often when nobody is.
 const IDLE_EVERY: Duration = Duration::from_secs(1);
-/// Between two ticks at least, so that batches grow with the load.
-const BREATH: Duration = Duration::from_millis(1);
 /// Pictures of the line are made this often.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// After a store that did not answer, the same tick again.
@@ -42,6 +40,8 @@ pub struct Driver {
     grants_read: u64,
     ended_read: u64,
     settings_read: u64,
+    /// The highest place this edge has heard of: a store that has lost it must not give it again.
+    known: Option<Place>,
     view: View,
     pace: Pace,
     current: Snapshot,
@@ -62,6 +62,7 @@ impl Driver {
             grants_read: 0,
             ended_read: 0,
             settings_read: 0,
+            known: None,
             view: View::default(),
             pace: Pace::default(),
             current,
@@ -92,13 +93,15 @@ impl Driver {
                     _ = stop.changed() => {}
                 }
             }
+            // Everyone who can run now does so before this goes on: batches grow with the load, and nobody waits for a
+            // timer.
+            tokio::task::yield_now().await;
             match self.tick().await {
                 Ok(left) => more = left,
                 Err(error) => {
                     tracing::error!(room = %self.room.config.id, %error, "a tick failed for good; going on without it");
                 }
             }
-            tokio::time::sleep(BREATH).await;
         }
         if let Err(error) = self.tick().await {
             tracing::warn!(room = %self.room.config.id, %error, "the last tick failed");
@@ -107,8 +110,8 @@ impl Driver {
 
     /// One exchange; true when more has gathered than it could carry.
     async fn tick(&mut self) -> Result<bool, StoreError> {
-        let held = self.room.fans.blocks();
         let due = self.published.is_none_or(|at| at.elapsed() >= PUBLISH_EVERY);
+        let held = due.then(|| self.room.fans.blocks());
         let mut batch = Batch::default();
         let more = self.room.inbox.fill(&mut batch);
         self.seq += 1;
@@ -117,9 +120,11 @@ impl Driver {
         request.grants_read = self.grants_read;
         request.ended_read = self.ended_read;
         request.settings_read = self.settings_read;
-        if due {
+        self.known = self.known.max(request.back.iter().copied().max());
+        request.known = self.known;
+        if let Some(held) = &held {
             request.counts = true;
-            request.blocks = self.wanted(&held);
+            request.blocks = self.wanted(held);
         }
         let (reply, sent) = loop {
             let sent = Instant::now();
@@ -139,8 +144,8 @@ impl Driver {
             batch.request.arrivals,
         );
         self.take_in(batch, &reply, sent);
-        if due {
-            self.publish(&reply, &held);
+        if let Some(held) = &held {
+            self.publish(&reply, held);
         }
         Ok(more)
     }
@@ -176,6 +181,8 @@ impl Driver {
     fn take_in(&mut self, batch: Batch, reply: &Reply, sent: Instant) {
         let room = self.room.clone();
         room.clock.set(reply.now_ms, sent);
+        let last_given = reply.given.and_then(|given| given.places().last());
+        self.known = self.known.max(last_given.map(|(place, _)| place));
         self.grants_read = reply.grants.1;
         self.ended_read = reply.ended.1;
         let new_round = self.current.round != reply.round && self.current.round != Round(0);
@@ -253,32 +260,17 @@ impl Driver {
 
     fn answer(&self, batch: Batch, reply: &Reply) {
         // Whoever asked may have gone meanwhile; then nobody is told.
-        let mut places = reply
-            .given
-            .map(|given| (0..given.count).map(move |offset| (given, u64::from(offset))));
+        let mut places = reply.given.into_iter().flat_map(Given::places);
         for tell in batch.joins {
-            let joined = match places.as_mut().and_then(Iterator::next) {
-                Some((given, offset)) => {
-                    let place = Place {
-                        number: given.first.number + offset,
-                        ..given.first
-                    };
-                    if offset < u64::from(given.straight) {
-                        let turn = tidegate_queue::line::Turn(given.turn.0 + offset);
-                        let lives = (given.expires_at_ms, given.hard_end_ms);
-                        Joined::Straight {
-                            round: reply.round,
-                            visit: VisitId { place, turn },
-                            lives,
-                        }
-                    } else {
-                        Joined::Waiting {
-                            round: reply.round,
-                            place,
-                        }
-                    }
-                }
-                None => Joined::NoPlaces,
+            let round = reply.round;
+            let joined = match (places.next(), reply.given) {
+                (Some((_, Some(visit))), Some(given)) => Joined::Straight {
+                    round,
+                    visit,
+                    lives: (given.expires_at_ms, given.hard_end_ms),
+                },
+                (Some((place, _)), _) => Joined::Waiting { round, place },
+                (None, _) => Joined::NoPlaces,
             };
             let _ = tell.send(joined);
         }

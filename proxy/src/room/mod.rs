@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use http::HeaderValue;
 use tidegate_queue::line::{Change, Place, Settings, Visit, VisitId, Visitor};
 use tidegate_queue::store::{LineStore, Round, StoreError};
 use tidegate_queue::tokens::{self, KeyRing};
@@ -41,6 +42,8 @@ const TICK_WITHIN: Duration = Duration::from_secs(3);
 pub struct Room {
     /// As the configuration file has it; what is in force is in the snapshot.
     pub config: tidegate_config::Room,
+    /// Its id, as a header says it.
+    pub id_value: HeaderValue,
     /// Its waiting page.
     pub theme: Theme,
     /// Where its line lives.
@@ -81,7 +84,10 @@ impl Room {
         let theme = Theme::load(&config.page, config.on_turn)?;
         let settings = Arc::new(Settings::from(&config));
         let names = [Names::new(&config.id, false), Names::new(&config.id, true)];
+        // Ids are lower-case letters, digits and hyphens.
+        let id_value = HeaderValue::from_str(config.id.as_str()).expect("an id is visible ASCII");
         Ok(Arc::new(Self {
+            id_value,
             theme,
             store,
             inbox: Inbox::default(),
@@ -315,5 +321,6 @@ impl Room {
 }
 
 async fn within<T>(answer: oneshot::Receiver<T>) -> Option<T> {
-    tokio::time::timeout(TICK_WITHIN, answer).await.ok()?.ok()
+    // Pingora's timers are shared and coarse, and cost a request less than a timer of its own.
+    pingora::time::timeout(TICK_WITHIN, answer).await.ok()?.ok()
 }

@@ -1,19 +1,41 @@
 //! The claims of each kind of token.
 
 use jsonwebtoken::Algorithm;
+use quick_cache::sync::Cache;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::line::{self, Epoch, Round, VisitId, Visitor};
 
 /// What a kind of token has in common: its algorithm, its type, its end.
-pub trait Claims: Serialize + DeserializeOwned {
+pub trait Claims: Clone + Serialize + DeserializeOwned {
     /// The `typ` of its header.
     const TYPE: &'static str;
     /// The only algorithm it is signed with.
     const ALGORITHM: Algorithm;
     /// When it expires, in Unix seconds; absent when it lives as long as what it names.
     fn exp(&self) -> Option<u64>;
+    /// Where verified ones are remembered; kinds that are read once or kept elsewhere are not.
+    fn seen(_seen: &Seen) -> Option<&Cache<Box<str>, Self>> {
+        None
+    }
+}
+
+/// Tokens that were verified lately, by their text. A fan who looks again, or whose page polls, sends the same two every
+/// few seconds; checking the signatures anew would be a sixth of what the answer costs.
+pub struct Seen {
+    visitors: Cache<Box<str>, VisitorCard>,
+    places: Cache<Box<str>, Place>,
+}
+
+impl Seen {
+    /// Remembers so many of each kind.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            visitors: Cache::new(most),
+            places: Cache::new(most),
+        }
+    }
 }
 
 /// Who a browser or app is.
@@ -113,7 +135,7 @@ pub struct Assertion {
 }
 
 macro_rules! claims {
-    ($($name:ident: $algorithm:ident, $type:literal, $exp:expr;)*) => {$(
+    ($($name:ident: $algorithm:ident, $type:literal, $exp:expr $(, $seen:ident)?;)*) => {$(
         impl Claims for $name {
             const TYPE: &'static str = $type;
             const ALGORITHM: Algorithm = Algorithm::$algorithm;
@@ -121,13 +143,16 @@ macro_rules! claims {
                 let exp: fn(&Self) -> Option<u64> = $exp;
                 exp(self)
             }
+            $(fn seen(seen: &Seen) -> Option<&Cache<Box<str>, Self>> {
+                Some(&seen.$seen)
+            })?
         }
     )*};
 }
 
 claims! {
-    VisitorCard: HS256, "tidegate-visitor+jwt", |_| None;
-    Place: HS256, "tidegate-place+jwt", |_| None;
+    VisitorCard: HS256, "tidegate-visitor+jwt", |_| None, visitors;
+    Place: HS256, "tidegate-place+jwt", |_| None, places;
     Admission: HS256, "tidegate-admission+jwt", |claims| Some(claims.exp);
     Visit: HS256, "tidegate-visit+jwt", |claims| Some(claims.exp);
     Assertion: EdDSA, "tidegate-assertion+jwt", |claims| Some(claims.exp);

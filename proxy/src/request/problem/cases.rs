@@ -3,6 +3,8 @@
 //! Types are public protocol: add, do not rename. Words are for the person who reads them, in whole sentences, and
 //! give nothing away that only the operator should know.
 
+use std::time::Duration;
+
 use http::header::{CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
@@ -187,6 +189,42 @@ pub fn body_too_large(bytes_max: usize) -> Problem {
         detail,
     )
     .with("bytes_max", bytes_max)
+}
+
+/// A request head longer than is taken.
+pub fn head_too_large(bytes_max: usize) -> Problem {
+    let detail = format!("The request line and its headers may have at most {bytes_max} bytes together.");
+    Problem::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "head-too-large",
+        "The request head is too large",
+        detail,
+    )
+    .with("bytes_max", bytes_max)
+}
+
+/// A request head that was begun and not finished.
+pub fn head_too_slow(within: Duration) -> Problem {
+    let seconds = within.as_secs();
+    let detail = format!("The request line and its headers have to arrive within {seconds} seconds.");
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "head-too-slow",
+        "The request took too long to arrive",
+        detail,
+    )
+}
+
+/// A body that was begun and not finished.
+pub fn body_too_slow(within: Duration) -> Problem {
+    let seconds = within.as_secs();
+    let detail = format!("The body has to arrive within {seconds} seconds.");
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "body-too-slow",
+        "The request took too long to arrive",
+        detail,
+    )
 }
 
 // What was asked.

@@ -1,0 +1,127 @@
+//! A request head as it comes off the connection: where it ends, and what it says.
+
+use std::net::IpAddr;
+
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+
+use crate::gatekeeper;
+use crate::request::headers::names_token;
+
+/// Longest head taken, in bytes. Browsers stay under 16 KB with every cookie a site may set; nginx takes 32 KB.
+pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Most header lines taken: twice what nginx sees from the wordiest of clients.
+const LINES_MAX: usize = 100;
+
+/// Looks for the empty line that ends a head in what has been read so far, byte by byte only once.
+#[derive(Default)]
+pub(super) struct End {
+    looked_at: usize,
+}
+
+impl End {
+    /// The length of the head, once all of it is there. Lines that end in LF alone count, to be refused afterwards.
+    pub(super) fn find(&mut self, read: &[u8]) -> Option<usize> {
+        for at in memchr::memchr_iter(b'\n', &read[self.looked_at..]) {
+            let end = self.looked_at + at;
+            let line = read[..end].strip_suffix(b"\r").unwrap_or(&read[..end]);
+            if line.last() == Some(&b'\n') {
+                return Some(end + 1);
+            }
+        }
+        self.looked_at = read.len();
+        None
+    }
+}
+
+/// A head that was read whole and is a bodiless `GET` or `HEAD`.
+pub(super) struct Head {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+    target: (usize, usize),
+}
+
+/// Whether Pingora may have a request without its being looked at here: the bearer of a visit asks for something that
+/// is plainly not ours. It saves reading such a head twice; what is let through is judged all the same.
+pub(super) fn is_plainly_a_visit(raw: &[u8], prefix: &str) -> bool {
+    let Some(target) = raw.strip_prefix(b"GET ") else {
+        return true;
+    };
+    let Some(end) = memchr::memchr(b' ', target) else {
+        return true;
+    };
+    let target = &target[..end];
+    let plain =
+        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'?' | b'=' | b'&');
+    target.first() == Some(&b'/')
+        && !target.starts_with(prefix.as_bytes())
+        && target.iter().all(plain)
+        && !target.windows(2).any(|pair| pair == b"//" || pair == b"/.")
+        && memchr::memmem::find(raw, b"tidegate_visit_").is_some()
+}
+
+impl Head {
+    /// Reads a head; `None` for what has a body, has another method, or is not understood.
+    pub(super) fn read(raw: &[u8]) -> Option<Self> {
+        let mut lines = [httparse::EMPTY_HEADER; LINES_MAX];
+        let mut parsed = httparse::Request::new(&mut lines);
+        if !parsed.parse(raw).ok()?.is_complete() {
+            return None;
+        }
+        let method = match parsed.method? {
+            "GET" => Method::GET,
+            "HEAD" => Method::HEAD,
+            _ => return None,
+        };
+        let target = parsed.path?;
+        let begins = target.as_ptr() as usize - raw.as_ptr() as usize;
+        let version = match parsed.version? {
+            1 => Version::HTTP_11,
+            _ => Version::HTTP_10,
+        };
+        let mut headers = HeaderMap::with_capacity(parsed.headers.len() + 4);
+        for line in parsed.headers.iter() {
+            let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
+            if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
+                return None;
+            }
+            headers.append(name, HeaderValue::from_bytes(line.value).ok()?);
+        }
+        Some(Self {
+            method,
+            uri: target.parse().ok()?,
+            version,
+            headers,
+            target: (begins, begins + target.len()),
+        })
+    }
+
+    /// The head as the gatekeeper reads it. `raw` is what it was read from.
+    pub(super) fn as_sent<'a>(&'a self, raw: &'a [u8], peer: IpAddr) -> gatekeeper::Head<'a> {
+        gatekeeper::Head {
+            method: &self.method,
+            version: self.version,
+            uri: &self.uri,
+            target: &raw[self.target.0..self.target.1],
+            headers: &self.headers,
+            raw,
+            peer,
+        }
+    }
+
+    pub(super) fn is_bodiless(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
+    /// Whether the client goes on using the connection (RFC 9112, section 9.3).
+    pub(super) fn keeps_alive(&self) -> bool {
+        let says = |token| names_token(&self.headers, &CONNECTION, token);
+        if self.version == Version::HTTP_11 {
+            !says("close")
+        } else {
+            says("keep-alive")
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The connection before any framework sees it: heads are read here against one deadline, what Tidegate answers itself
+//! is answered on the spot, and the rest goes to Pingora with what was read.
+//!
+//! It is here for three things that Pingora's own accept loop does not give. A head that trickles in byte by byte is cut
+//! off as a whole, not restarted by every byte. The waiting page, the answer to most of a surge, costs one read, one
+//! write and no proxy session. And a socket that begins to wait is simply handed on.
+
+mod connection;
+mod head;
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::ready;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Buf, Bytes, BytesMut};
+use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use self::connection::Connection;
+use self::head::{End, HEAD_BYTES_MAX, Head, is_plainly_a_visit};
+use crate::gatekeeper::{Gatekeeper, Pass, Step};
+use crate::line::{self, Answer};
+use crate::request::problem::{Problem, cases};
+use crate::service::Service;
+
+/// From its first byte to its last a head may take so long. A fan on the worst of networks needs a few round trips.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// A connection on which nothing is asked for is closed after this; browsers give up theirs after one to five minutes.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+/// An answer that is not taken within this ends the connection.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes read at once. Nearly every head fits.
+const READ: usize = 4 * 1024;
+
+/// Every public connection begins here.
+pub struct Front {
+    gatekeeper: Arc<Gatekeeper>,
+    proxy: Arc<HttpProxy<Service>>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+impl Front {
+    /// In front of `proxy`; requests under way are counted in `in_flight`.
+    pub fn new(gatekeeper: Arc<Gatekeeper>, proxy: HttpProxy<Service>, in_flight: Arc<AtomicUsize>) -> Self {
+        Self {
+            gatekeeper,
+            proxy: Arc::new(proxy),
+            in_flight,
+        }
+    }
+
+    /// Answers one request after another until either side is done.
+    async fn converse(&self, stream: Stream, shutdown: &ShutdownWatch) {
+        let mut connection = Connection::new(stream);
+        let Some(peer) = connection.peer() else {
+            return; // it is gone already
+        };
+        let mut stopped = shutdown.clone();
+        let stopped = pin!(stopped.wait_for(|stopped| *stopped));
+        let mut heads = Heads::new(stopped);
+        loop {
+            let len = match heads.next(&mut connection).await {
+                Ok(len) => len,
+                Err(Ended::Gone) => return,
+                Err(Ended::Refused(problem)) => {
+                    self.refuse(connection, problem).await;
+                    return;
+                }
+            };
+            let _flight = Flight::new(&self.in_flight);
+            let pass = match self.look(&heads.read[..len], peer).await {
+                Looked::Answer {
+                    answer,
+                    bodiless,
+                    last,
+                } => {
+                    heads.read.advance(len);
+                    if !write(&mut connection, &answer, bodiless, last).await || last {
+                        let _ = timeout(WRITE_WITHIN, connection.shutdown()).await;
+                        return;
+                    }
+                    continue;
+                }
+                Looked::Stream(opened) => {
+                    let early = heads.read[len..].to_vec();
+                    let shared = self.gatekeeper.shared().clone();
+                    tokio::spawn(line::run(connection.into_stream(), opened, shared, early));
+                    return;
+                }
+                Looked::Pass(pass) => pass,
+            };
+            let mut session = ServerSession::new_http1(Box::new(connection));
+            session.set_keepalive((!*shutdown.borrow()).then_some(IDLE_MAX.as_secs()));
+            session.set_pipelined_prefix(std::mem::take(&mut heads.read));
+            session.set_connection_user_context(pass.map(|pass| Box::new(pass) as _));
+            let Some(reused) = self.proxy.process_new_http(session, shutdown).await else {
+                return;
+            };
+            // What comes back is what went in.
+            match reused.consume().0.into_any().downcast::<Connection>() {
+                Ok(back) => connection = *back,
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Looks at a request, unless Pingora has to read it anyway.
+    async fn look(&self, raw: &[u8], peer: IpAddr) -> Looked {
+        let shared = self.gatekeeper.shared();
+        if is_plainly_a_visit(raw, &shared.prefix) {
+            return Looked::Pass(None);
+        }
+        let Some(head) = Head::read(raw) else {
+            return Looked::Pass(None);
+        };
+        let sent = head.as_sent(raw, peer);
+        // After a head that has two readings nobody knows where the next one begins.
+        let (step, believed) = match self.gatekeeper.judge(&sent) {
+            Ok(judged) => (self.gatekeeper.step(&sent, &judged, Bytes::new()).await, true),
+            Err(problem) => (problem.into(), false),
+        };
+        match step {
+            Step::Forward(pass) => Looked::Pass(Some(pass)),
+            Step::Stream(opened) => Looked::Stream(opened),
+            Step::Answer(answer) => {
+                let last = !believed || shared.is_stopping() || !head.keeps_alive();
+                let bodiless = head.is_bodiless();
+                Looked::Answer {
+                    answer,
+                    bodiless,
+                    last,
+                }
+            }
+        }
+    }
+
+    /// Says what is wrong with a head, and closes.
+    async fn refuse(&self, mut connection: Connection, problem: Problem) {
+        self.gatekeeper.shared().metrics.request("refused");
+        if write(&mut connection, &problem.into(), false, true).await {
+            let _ = timeout(WRITE_WITHIN, connection.shutdown()).await;
+        }
+    }
+}
+
+#[async_trait]
+impl ServerApp for Front {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        self.converse(stream, shutdown).await;
+        None
+    }
+
+    async fn cleanup(&self) {
+        self.proxy.http_cleanup().await;
+    }
+}
+
+/// What a look at a request came to.
+enum Looked {
+    /// Its answer, written without the body to `HEAD`; after the last one the connection closes.
+    Answer {
+        answer: Answer,
+        bodiless: bool,
+        last: bool,
+    },
+    /// Its connection becomes a stream.
+    Stream(Box<line::Opened>),
+    /// It goes to Pingora, with what has been decided if it was looked at.
+    Pass(Option<Pass>),
+}
+
+/// Why there is no next request.
+enum Ended {
+    /// Either side has closed, or said nothing for too long.
+    Gone,
+    /// What was sent is not taken.
+    Refused(Problem),
+}
+
+/// Reads heads off a connection. One timer serves all of them: it is only set again when it has run out.
+struct Heads<'a, Stopped> {
+    /// What was read and not yet used.
+    read: BytesMut,
+    stopped: Pin<&'a mut Stopped>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<'a, Stopped: Future> Heads<'a, Stopped> {
+    fn new(stopped: Pin<&'a mut Stopped>) -> Self {
+        Self {
+            read: BytesMut::new(),
+            stopped,
+            timer: Box::pin(sleep_until(Instant::now() + IDLE_MAX)),
+        }
+    }
+
+    /// The length of the next head, once [`Heads::read`] begins with all of it.
+    async fn next(&mut self, connection: &mut Connection) -> Result<usize, Ended> {
+        let mut end = End::default();
+        let mut deadline = Instant::now() + IDLE_MAX;
+        let mut begun = false;
+        loop {
+            // Empty lines before a request are allowed and mean nothing (RFC 9112, section 2.2).
+            let blank = self
+                .read
+                .iter()
+                .take_while(|b| matches!(b, b'\r' | b'\n'))
+                .count();
+            if !begun && blank > 0 {
+                self.read.advance(blank);
+            }
+            if let Some(len) = end.find(&self.read) {
+                return Ok(len);
+            }
+            if self.read.len() > HEAD_BYTES_MAX {
+                return Err(Ended::Refused(cases::head_too_large(HEAD_BYTES_MAX)));
+            }
+            if self.read.is_empty() {
+                // At rest a connection holds no buffer.
+                self.read = BytesMut::new();
+            } else if !begun {
+                begun = true;
+                deadline = Instant::now() + HEAD_WITHIN;
+                self.timer.as_mut().reset(deadline);
+            }
+            tokio::select! {
+                biased;
+                more = read(connection, &mut self.read) => match more {
+                    Ok(0) | Err(_) => return Err(Ended::Gone),
+                    Ok(_) => {}
+                },
+                _ = self.stopped.as_mut(), if !begun => return Err(Ended::Gone),
+                () = self.timer.as_mut() => {
+                    if Instant::now() < deadline {
+                        self.timer.as_mut().reset(deadline);
+                    } else if begun {
+                        return Err(Ended::Refused(cases::head_too_slow(HEAD_WITHIN)));
+                    } else {
+                        return Err(Ended::Gone);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Reads once. The space is on the stack of one poll, so that a connection at rest does not carry it.
+async fn read(connection: &mut Connection, into: &mut BytesMut) -> io::Result<usize> {
+    std::future::poll_fn(|cx| {
+        let mut space = [MaybeUninit::uninit(); READ];
+        let mut space = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut *connection).poll_read(cx, &mut space))?;
+        into.extend_from_slice(space.filled());
+        std::task::Poll::Ready(Ok(space.filled().len()))
+    })
+    .await
+}
+
+/// Writes an answer; false when it was not taken in time.
+async fn write(connection: &mut Connection, answer: &Answer, bodiless: bool, last: bool) -> bool {
+    let written = async {
+        connection.write_all(&answer.head(last)).await?;
+        if !bodiless {
+            connection.write_all(&answer.body).await?;
+        }
+        connection.flush().await
+    };
+    matches!(timeout(WRITE_WITHIN, written).await, Ok(Ok(())))
+}
+
+/// Counts a request under way until dropped.
+struct Flight(Arc<AtomicUsize>);
+
+impl Flight {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
