@@ -53,7 +53,8 @@ struct Counts {
     closed_by_edge: AtomicU64,
 }
 
-#[tokio::main]
+// One thread: what the edge costs is measured meanwhile, and should not be the switching between the two.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     ensure!(args.addresses >= 1, "--addresses: at least one");

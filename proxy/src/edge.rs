@@ -223,6 +223,10 @@ impl Edge {
         for driver in self.drivers {
             tasks.spawn(driver.run(stopped.clone()));
         }
+        for room in self.shared.rooms.values().cloned() {
+            let stopped = stopped.clone();
+            tasks.spawn(async move { room.reminders.run(stopped).await });
+        }
         tasks.spawn(follow_keys(self.shared.clone(), self.key_path, stopped.clone()));
         let admin = admin::serve(self.admin, self.admin_state, stopped.clone());
         tasks.spawn(async move {

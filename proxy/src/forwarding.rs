@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::header::{COOKIE, HOST, SET_COOKIE};
-use http::{HeaderName, HeaderValue, Version};
+use http::{HeaderValue, Version};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use tidegate_queue::tokens::{Assertion, KeyRing};
@@ -14,8 +14,13 @@ use crate::gatekeeper::Pass;
 use crate::request::{cookies, headers, origin};
 use crate::room::{Live, Room};
 
+// As they are written: Pingora keeps the spelling of names, and takes one that is spelled out as it is.
+const ASSERTION: &str = "Tidegate-Assertion";
+const FORWARDED_FOR: &str = "X-Forwarded-For";
+const FORWARDED_PROTO: &str = "X-Forwarded-Proto";
+const FORWARDED_HOST: &str = "X-Forwarded-Host";
 /// A fan's request carries its id through everything behind the edge.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID: &str = "X-Request-Id";
 /// Longest request id taken over from a trusted proxy.
 const REQUEST_ID_MAX: usize = 128;
 /// An assertion lives at least this long, so that an origin's clock need not be exact.
@@ -36,27 +41,35 @@ pub fn prepare(request: &mut RequestHeader, pass: &Pass, peer: IpAddr, ring: &Ke
     if let Some((room, live)) = &pass.visit
         && let Some(assertion) = assertion(ring, room, live)
     {
-        request.insert_header(headers::ASSERTION, assertion)?;
+        request.insert_header(ASSERTION, assertion)?;
     }
     let before = request.headers.get(headers::X_FORWARDED_FOR);
     let chain = match before.and_then(|value| value.to_str().ok()) {
         Some(before) => format!("{before}, {peer}"),
         None => peer.to_string(),
     };
-    request.insert_header(headers::X_FORWARDED_FOR, chain)?;
+    request.insert_header(FORWARDED_FOR, chain)?;
     let scheme = if pass.secure { "https" } else { "http" };
-    request.insert_header(headers::X_FORWARDED_PROTO, HeaderValue::from_static(scheme))?;
+    request.insert_header(FORWARDED_PROTO, HeaderValue::from_static(scheme))?;
     if let Some(host) = request.headers.get(HOST).cloned()
         && !request.headers.contains_key(headers::X_FORWARDED_HOST)
     {
-        request.insert_header(headers::X_FORWARDED_HOST, host)?;
+        request.insert_header(FORWARDED_HOST, host)?;
     }
     let known = request.headers.get(REQUEST_ID);
     if !known.is_some_and(|id| pass.peer_is_trusted && id.len() <= REQUEST_ID_MAX) {
-        let id: u128 = rand::random();
-        request.insert_header(REQUEST_ID, format!("{id:032x}"))?;
+        request.insert_header(REQUEST_ID, new_id())?;
     }
     Ok(())
+}
+
+/// 128 random bits in hexadecimal.
+fn new_id() -> HeaderValue {
+    let digits = rand::random::<u128>().to_be_bytes().map(|byte| {
+        let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
+        [digit(byte >> 4), digit(byte & 15)]
+    });
+    HeaderValue::from_bytes(digits.as_flattened()).expect("hexadecimal digits are a header value")
 }
 
 /// Keeps Tidegate's cookies from the origin.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use prometheus::core::Collector;
 use prometheus::{
     IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TEXT_FORMAT, TextEncoder,
@@ -132,7 +133,7 @@ const TICK_BUCKETS_S: [f64; 13] = [
 /// All metrics of one edge.
 pub struct Metrics {
     registry: Registry,
-    rooms: DashMap<RoomId, Arc<RoomMetrics>>,
+    rooms: DashMap<RoomId, Arc<RoomMetrics>, RandomState>,
     by_room: ByRoom,
     requests: [IntCounter; VERDICTS.len()],
     refused: IntCounterVec,
@@ -160,7 +161,7 @@ impl Metrics {
         start_time.set(i64::try_from(started.as_secs()).unwrap_or(i64::MAX));
         let requests = counters(&registry, REQUESTS, &["verdict"]);
         Self {
-            rooms: DashMap::new(),
+            rooms: DashMap::default(),
             by_room: ByRoom::new(&registry),
             requests: VERDICTS.map(|verdict| requests.with_label_values(&[verdict])),
             refused: counters(&registry, REFUSED, &["why"]),

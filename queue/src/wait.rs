@@ -248,10 +248,10 @@ impl Pace {
             };
             (slots * each_s / rough, slots * each_s * rough)
         } else {
-            // Nobody stays longer than they may; most stay about as long as an idle visit lasts.
-            let (ttl_s, max_s) = (settings.visit_ttl_ms as f64, settings.visit_max_ms as f64);
-            let (ttl_s, max_s) = (ttl_s.max(1.0) / 1_000.0, max_s.max(1.0) / 1_000.0);
-            (slots / max_s, 2.0 * slots / ttl_s.min(max_s))
+            // Nobody stays longer than they may, and nobody knows yet whether they stay at all: only the rate bounds
+            // how soon it may be.
+            let max_s = settings.visit_max_ms.max(1) as f64 / 1_000.0;
+            (slots / max_s, f64::INFINITY)
         };
         // What the answers allowed, while slots were free: the rate, unless too few answer.
         let busy_s = span.busy_ms as f64 / 1_000.0;

@@ -1,9 +1,11 @@
 //! A request head as it comes off the connection: where it ends, and what it says.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use memchr::memmem::Finder;
 
 use crate::gatekeeper;
 use crate::request::headers::names_token;
@@ -43,6 +45,9 @@ pub(super) struct Head {
     target: (usize, usize),
 }
 
+/// How every visit cookie's name begins, whatever the room and the prefix.
+static VISIT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("tidegate_visit_"));
+
 /// Whether Pingora may have a request without its being looked at here: the bearer of a visit asks for something that
 /// is plainly not ours. It saves reading such a head twice; what is let through is judged all the same.
 pub(super) fn is_plainly_a_visit(raw: &[u8], prefix: &str) -> bool {
@@ -59,7 +64,7 @@ pub(super) fn is_plainly_a_visit(raw: &[u8], prefix: &str) -> bool {
         && !target.starts_with(prefix.as_bytes())
         && target.iter().all(plain)
         && !target.windows(2).any(|pair| pair == b"//" || pair == b"/.")
-        && memchr::memmem::find(raw, b"tidegate_visit_").is_some()
+        && VISIT.find(raw).is_some()
 }
 
 impl Head {
@@ -115,13 +120,9 @@ impl Head {
         self.method == Method::HEAD
     }
 
-    /// Whether the client goes on using the connection (RFC 9112, section 9.3).
+    /// Whether the client goes on using the connection (RFC 9112, section 9.3). One that speaks HTTP/1.0 would have to be
+    /// told that it may.
     pub(super) fn keeps_alive(&self) -> bool {
-        let says = |token| names_token(&self.headers, &CONNECTION, token);
-        if self.version == Version::HTTP_11 {
-            !says("close")
-        } else {
-            says("keep-alive")
-        }
+        self.version == Version::HTTP_11 && !names_token(&self.headers, &CONNECTION, "close")
     }
 }

@@ -24,8 +24,10 @@ use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
+// Shared and coarse, and made only once there is something to wait for.
+use pingora::time::timeout;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::connection::Connection;
 use self::head::{End, HEAD_BYTES_MAX, Head, is_plainly_a_visit};

@@ -1,9 +1,7 @@
 //! An HTTP answer, before any framework sees it.
 
-use std::io::Write as _;
-
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, LOCATION, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use pingora::protocols::http::date::get_cached_date;
 use serde::Serialize;
@@ -64,22 +62,25 @@ impl Answer {
     /// The answer's head as it goes over an HTTP/1.1 connection. The last answer of a connection says so.
     pub fn head(&self, last: bool) -> Vec<u8> {
         let mut out = Vec::with_capacity(2_048);
+        let mut say = |pieces: &[&[u8]]| pieces.iter().for_each(|piece| out.extend_from_slice(piece));
         let reason = self.status.canonical_reason().unwrap_or_default();
-        // Writing to a vector cannot fail.
-        let _ = write!(out, "HTTP/1.1 {} {reason}\r\n", self.status.as_u16());
-        let date = (DATE, get_cached_date());
-        for (name, value) in self.headers.iter().chain([&date]) {
-            for piece in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                out.extend_from_slice(piece);
-            }
+        say(&[
+            b"HTTP/1.1 ",
+            self.status.as_str().as_bytes(),
+            b" ",
+            reason.as_bytes(),
+        ]);
+        for (name, value) in &self.headers {
+            say(&[b"\r\n", name.as_str().as_bytes(), b": ", value.as_bytes()]);
         }
+        say(&[b"\r\ndate: ", get_cached_date().as_bytes()]);
         if last {
-            out.extend_from_slice(b"connection: close\r\n");
+            say(&[b"\r\nconnection: close"]);
         }
         if self.status != StatusCode::NO_CONTENT {
-            let _ = write!(out, "content-length: {}\r\n", self.body.len());
+            say(&[b"\r\ncontent-length: ", self.body.len().to_string().as_bytes()]);
         }
-        out.extend_from_slice(b"\r\n");
+        say(&[b"\r\n\r\n"]);
         out
     }
 

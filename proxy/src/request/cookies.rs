@@ -51,9 +51,16 @@ impl Names {
         if !fits {
             return Err(BadValue);
         }
-        let secure = if self.secure { "; Secure" } else { "" };
-        let max_age_s = max_age.as_secs();
-        let line = format!("{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}");
+        // Put together by hand: every fan who arrives gets two of these.
+        let mut line = String::with_capacity(name.len() + value.len() + 72);
+        for piece in [name, "=", value, "; Path=/; Max-Age="] {
+            line.push_str(piece);
+        }
+        line.push_str(&max_age.as_secs().to_string());
+        line.push_str("; HttpOnly; SameSite=Lax");
+        if self.secure {
+            line.push_str("; Secure");
+        }
         HeaderValue::try_from(line).map_err(|_| BadValue)
     }
 

@@ -5,8 +5,6 @@ use http::{HeaderMap, HeaderName};
 
 /// A visit token sent by clients that keep no cookies; the gate reads it, origins never see it.
 pub const VISIT_TOKEN: HeaderName = HeaderName::from_static("tidegate-visit-token");
-/// The edge's word to the origin that a request belongs to a visit.
-pub const ASSERTION: HeaderName = HeaderName::from_static("tidegate-assertion");
 /// The origin's commands about a visit.
 pub const COMMAND: HeaderName = HeaderName::from_static("tidegate-command");
 /// What the origin says is left.

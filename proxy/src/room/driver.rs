@@ -26,10 +26,8 @@ const IDLE_EVERY: Duration = Duration::from_secs(1);
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// After a store that did not answer, the same tick again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
-/// Looking for fans who went away, and visits that are over.
+/// Visits that are over are forgotten this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
-/// Fans let go in one sweep.
-const SWEPT_MAX: usize = 20_000;
 
 /// Keeps one room of this edge in step with its store.
 pub struct Driver {
@@ -234,8 +232,6 @@ impl Driver {
         }
         if self.swept.elapsed() >= SWEEP_EVERY {
             self.swept = Instant::now();
-            room.inbox
-                .absent(room.fans.sweep(room.config.away_after, SWEPT_MAX));
             room.visits.sweep(reply.now_ms);
         }
     }
@@ -290,8 +286,10 @@ impl Driver {
         }
     }
 
-    /// Makes the picture that everyone sees until the next.
+    /// Makes the picture that everyone sees until the next, and looks for fans who went away meanwhile.
     fn publish(&mut self, reply: &Reply, held: &BTreeSet<BlockId>) {
+        let room = &self.room;
+        room.inbox.absent(room.fans.sweep(room.config.away_after));
         self.view.update(reply, held);
         self.pace.observe(reply, &self.current.settings);
         self.current.view = self.view.clone();

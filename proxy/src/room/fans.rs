@@ -10,12 +10,19 @@ use std::time::{Duration, Instant};
 use tidegate_queue::line::{BlockId, Place, Round, VisitId, Visitor};
 use tokio::sync::Notify;
 
+use super::reminders::Reminder;
+
 /// Moments are kept as milliseconds since this process began to hold fans.
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-fn moment_ms() -> u64 {
+pub(super) fn moment_ms() -> u64 {
     STARTED.elapsed().as_millis() as u64
 }
+
+/// So many sweeps go once around all fans.
+const SWEEP_SHARE: usize = 10;
+/// A sweep looks at so many more, so that a small crowd is done in one.
+const SWEEP_MIN: usize = 1_000;
 
 /// A fan's turn: the visit that waits to be entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +44,7 @@ pub struct Fan {
     pub visitor: Visitor,
     /// Tells everyone who waits with this fan that something happened.
     pub wake: Notify,
+    pub(super) reminder: Reminder,
     sockets: AtomicU32,
     seen_at_ms: AtomicU64,
     answered: AtomicBool,
@@ -60,6 +68,7 @@ impl Fan {
             round,
             visitor,
             wake: Notify::new(),
+            reminder: Reminder::default(),
             sockets: AtomicU32::new(0),
             seen_at_ms: AtomicU64::new(moment_ms()),
             answered: AtomicBool::new(false),
@@ -159,6 +168,8 @@ impl Drop for Connected {
 struct Held {
     by_place: BTreeMap<Place, Arc<Fan>>,
     blocks: BTreeMap<BlockId, u32>,
+    /// The first place that the next sweep looks at; none begins at the front.
+    sweep_from: Option<Place>,
 }
 
 /// All fans held, in line order.
@@ -217,15 +228,20 @@ impl Fans {
         }
     }
 
-    /// Lets go of those who have not been seen for `away_after`, and returns their places, at most `most`.
-    pub(super) fn sweep(&self, away_after: Duration, most: usize) -> Vec<Place> {
+    /// Looks at the next of the fans, a [`SWEEP_SHARE`]th of them, and lets go of those who have not been seen for
+    /// `away_after`. Returns their places. In slices, since everyone else waits for it.
+    pub(super) fn sweep(&self, away_after: Duration) -> Vec<Place> {
         let mut held = self.lock();
-        let away = held
-            .by_place
-            .values()
-            .filter(|fan| fan.is_away(away_after))
-            .take(most);
-        let away: Vec<Place> = away.map(|fan| fan.place).collect();
+        let slice = held.by_place.len() / SWEEP_SHARE + SWEEP_MIN;
+        let from = held.sweep_from.map_or(Bound::Unbounded, Bound::Included);
+        let mut fans = held.by_place.range((from, Bound::Unbounded));
+        let looked_at = fans.by_ref().take(slice);
+        let away: Vec<Place> = looked_at
+            .filter(|(_, fan)| fan.is_away(away_after))
+            .map(|(place, _)| *place)
+            .collect();
+        let next = fans.next().map(|(place, _)| *place);
+        held.sweep_from = next;
         away.iter().for_each(|place| drop(held.remove(*place)));
         away
     }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
 
 const WINDOW: Duration = Duration::from_secs(60);
 /// Addresses remembered; beyond it, those whose minute is over are forgotten, and then nobody new is counted.
@@ -13,14 +14,14 @@ const ADDRESSES_MAX: usize = 200_000;
 /// Joins of the running minute, by address.
 pub struct Joins {
     per_min: u32,
-    counts: DashMap<IpAddr, (Instant, u32)>,
+    counts: DashMap<IpAddr, (Instant, u32), RandomState>,
 }
 
 impl Joins {
     pub(super) fn new(per_min: u32) -> Self {
         Self {
             per_min,
-            counts: DashMap::new(),
+            counts: DashMap::default(),
         }
     }
 

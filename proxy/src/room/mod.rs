@@ -9,6 +9,7 @@ mod driver;
 mod fans;
 mod inbox;
 mod joins;
+mod reminders;
 mod snapshot;
 mod visits;
 
@@ -31,6 +32,7 @@ pub use driver::Driver;
 pub use fans::{Fan, Fans, Turn};
 pub use inbox::{Inbox, Joined};
 pub use joins::Joins;
+pub use reminders::Reminders;
 pub use snapshot::{Snapshot, Standing};
 pub use visits::{Live, VisitCache};
 
@@ -52,6 +54,8 @@ pub struct Room {
     pub inbox: Inbox,
     /// The fans held here.
     pub fans: Fans,
+    /// When those with a stream look again.
+    pub reminders: Reminders,
     /// The visits seen here.
     pub visits: VisitCache,
     /// Joins counted per address.
@@ -92,6 +96,7 @@ impl Room {
             store,
             inbox: Inbox::default(),
             fans: Fans::default(),
+            reminders: Reminders::default(),
             visits: VisitCache::default(),
             joins: Joins::new(joins_per_min),
             clock: RoomClock::default(),

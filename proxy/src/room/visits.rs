@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use http::HeaderValue;
 use tidegate_queue::line::{Round, VisitId, Visitor};
 use tidegate_queue::tokens;
@@ -82,7 +83,8 @@ impl Live {
 /// Visits by token and by id. Bounded by the visits alive: a sweep each second forgets what is over.
 #[derive(Default)]
 pub struct VisitCache {
-    by_token: DashMap<Box<str>, (Arc<Live>, u64)>,
+    // Tokens are long and looked up at every request, so their hash must be cheap.
+    by_token: DashMap<Box<str>, (Arc<Live>, u64), RandomState>,
     by_id: DashMap<VisitId, Arc<Live>>,
 }
 

@@ -260,6 +260,27 @@ fn a_drop_into_an_empty_room_is_forecast_to_slow_down_once_the_room_is_full() {
 }
 
 #[test]
+fn a_young_room_does_not_guess_how_long_fans_stay() {
+    // Told before any visit has ended: whether they last seconds or half of what they may, the range must hold.
+    for stay_ms in [(1_000, 3_000), (60_000, 300_000)] {
+        let mut room = settings(60_000);
+        room.active_max = 800;
+        let habits = Habits {
+            stay_ms,
+            ..Habits::default()
+        };
+        let mut crowd = Crowd::new(room, habits, 2);
+        crowd.arrive(12_000, 0);
+        crowd.run(900);
+        for _ in 0..300 {
+            crowd.tell_someone();
+        }
+        crowd.run(12_000_000);
+        must_hold(crowd, &format!("young room, stays of {stay_ms:?} ms"));
+    }
+}
+
+#[test]
 fn nobody_is_told_a_wait_while_the_line_stands_still() {
     let mut crowd = Crowd::new(settings(3_000), Habits::default(), 2);
     crowd.arrive(10_000, 0);
