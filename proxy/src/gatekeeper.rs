@@ -161,7 +161,6 @@ impl Gatekeeper {
             method: head.method,
             version: head.version,
             headers: head.headers,
-            path: &judged.canonical.path,
             target: &target,
             site: judged.site,
             secure: judged.secure,

@@ -9,3 +9,4 @@ mod journey;
 mod kill;
 mod rehearsal;
 mod support;
+mod tls;

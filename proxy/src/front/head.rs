@@ -51,13 +51,9 @@ static VISIT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("tidegate
 /// Whether Pingora may have a request without its being looked at here: the bearer of a visit asks for something that
 /// is plainly not ours. It saves reading such a head twice; what is let through is judged all the same.
 pub(super) fn is_plainly_a_visit(raw: &[u8], prefix: &str) -> bool {
-    let Some(target) = raw.strip_prefix(b"GET ") else {
-        return true;
+    let Some(target) = raw.split(|&b| b == b' ').nth(1) else {
+        return false;
     };
-    let Some(end) = memchr::memchr(b' ', target) else {
-        return true;
-    };
-    let target = &target[..end];
     let plain =
         |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'?' | b'=' | b'&');
     target.first() == Some(&b'/')
@@ -124,5 +120,61 @@ impl Head {
     /// told that it may.
     pub(super) fn keeps_alive(&self) -> bool {
         self.version == Version::HTTP_11 && !names_token(&self.headers, &CONNECTION, "close")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_ends_at_its_empty_line_however_it_comes() {
+        for (text, wanted) in [
+            ("GET / HTTP/1.1\r\nA: b\r\n\r\nrest", Some(24)),
+            ("GET / HTTP/1.1\nA: b\n\nrest", Some(21)),
+            ("GET / HTTP/1.1\r\n\nrest", Some(17)),
+            ("GET / HTTP/1.1\r\nA: b\r\n\r", None),
+            ("GET / HTTP/1.1", None),
+        ] {
+            assert_eq!(End::default().find(text.as_bytes()), wanted, "{text:?} at once");
+            let mut end = End::default();
+            let found = (1..=text.len()).find_map(|read| end.find(&text.as_bytes()[..read]));
+            assert_eq!(found, wanted, "{text:?} byte by byte");
+        }
+    }
+
+    #[test]
+    fn only_what_is_plainly_a_visit_goes_unseen() {
+        let head = |target: &str, cookie: &str| format!("GET {target} HTTP/1.1\r\nCookie: {cookie}\r\n\r\n");
+        let seen = |target, cookie| !is_plainly_a_visit(head(target, cookie).as_bytes(), "/_tidegate/");
+        let visit = "a=b; __Host-tidegate_visit_drop=x";
+        assert!(!seen("/seats?row=3&b=c.d-e_f", visit));
+        for ours_or_strange in [
+            "/_tidegate/rooms/drop/line",
+            "//_tidegate/rooms/drop/line",
+            "/./_tidegate/jwks.json",
+            "/%5ftidegate/jwks.json",
+            "http://a/_tidegate/jwks.json",
+            "*",
+        ] {
+            assert!(seen(ours_or_strange, visit), "{ours_or_strange}");
+        }
+        assert!(seen("/seats", "tidegate_visitor=x"), "no visit");
+    }
+
+    #[test]
+    fn what_has_a_body_or_is_not_understood_is_left_to_pingora() {
+        let read = |text: &str| Head::read(text.as_bytes()).is_some();
+        assert!(read("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert!(read("HEAD / HTTP/1.0\r\n\r\n"));
+        for text in [
+            "POST / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+            "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "GET / HTTP/1.1\r\nA : b\r\n\r\n",
+            "GET /\r\n\r\n",
+        ] {
+            assert!(!read(text), "{text:?}");
+        }
     }
 }

@@ -35,8 +35,6 @@ pub struct Asked<'a> {
     pub version: Version,
     /// Its headers.
     pub headers: &'a HeaderMap,
-    /// The canonical path.
-    pub path: &'a str,
     /// The canonical path and the query, as they are forwarded.
     pub target: &'a str,
     /// Which site it was for.

@@ -54,7 +54,7 @@ fn chunk(payload: &[u8], out: &mut Vec<u8>) {
 
 /// Appends a frame in the stream's own form.
 fn say(wire: Wire, frame: &ToFan<'_>, out: &mut Vec<u8>) {
-    let mut payload = Vec::with_capacity(192);
+    let mut payload = Vec::with_capacity(320);
     match wire {
         Wire::Socket => {
             frame.json(&mut payload);
