@@ -361,6 +361,57 @@ fn a_room_is_steered_live() {
     assert!(Fan::of(&tidegate.site).get("/").text().contains("Welcome"));
 }
 
+/// An origin that upgrades whoever asks and then sends back every byte.
+fn echo() -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("one connection");
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).expect("a request head");
+            head.push(byte[0]);
+        }
+        let upgraded =
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        stream.write_all(upgraded).expect("an answer");
+        let mut bytes = [0; 1_024];
+        while let Ok(count @ 1..) = stream.read(&mut bytes) {
+            stream.write_all(&bytes[..count]).expect("an echo");
+        }
+    });
+    address
+}
+
+#[test]
+fn a_websocket_of_the_site_itself_passes_through() {
+    let tidegate = Tidegate::proxy(echo(), "mode = \"off\"\nactive_max = 2\nadmit_per_min = 60");
+    let mut stream = TcpStream::connect(&tidegate.site).expect("a connection");
+    stream.set_read_timeout(Some(SOON)).expect("a timeout");
+    let request = format!(
+        "GET /live HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        tidegate.site
+    );
+    stream.write_all(request.as_bytes()).expect("an upgrade");
+    let mut head = vec![0; 12];
+    stream.read_exact(&mut head).expect("an answer");
+    assert_eq!(head, b"HTTP/1.1 101");
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).expect("the rest of the head");
+        head.push(byte[0]);
+    }
+    // Each message is answered before the next is sent: nothing may be kept back for company.
+    for message in ["one", "and another", "x"] {
+        stream.write_all(message.as_bytes()).expect("a message");
+        let mut answer = vec![0; message.len()];
+        stream.read_exact(&mut answer).expect("its echo");
+        assert_eq!(answer, message.as_bytes());
+    }
+}
+
 #[test]
 fn a_stop_says_goodbye_to_sockets_and_exits_clean() {
     let origin = Origin::start();

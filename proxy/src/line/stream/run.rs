@@ -69,6 +69,8 @@ where
         let Next::Wait(wait) = next else { return };
         room.reminders.remind(&fan, wait.min(PING_EVERY));
         let said = tokio::select! {
+            // Who was woken looks before listening again: a frame costs one poll of the connection and not two.
+            biased;
             () = woken => continue,
             said = hear(&mut io, &mut decoder, wire) => said,
         };
