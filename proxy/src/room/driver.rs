@@ -201,10 +201,7 @@ impl Driver {
         // What a request woken below reads must already be so.
         let moved = reply.front.called_upto != called_before;
         if moved || announce || new_round || reply.settings.is_some() {
-            let mut picture = self.current.clone();
-            picture.view = self.view.clone();
-            picture.pace = self.pace.clone();
-            room.publish(picture);
+            room.publish(self.current.clone());
         }
 
         for visit in &reply.ended.0 {
@@ -292,8 +289,8 @@ impl Driver {
         room.inbox.absent(room.fans.sweep(room.config.away_after));
         self.view.update(reply, held);
         self.pace.observe(reply, &self.current.settings);
-        self.current.view = self.view.clone();
-        self.current.pace = self.pace.clone();
+        self.current.view = Arc::new(self.view.clone());
+        self.current.pace = Arc::new(self.pace.clone());
         self.room.publish(self.current.clone());
         self.metrics
             .figures(&self.room.config.id, &reply.figures, self.room.fans.len());

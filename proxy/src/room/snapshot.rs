@@ -31,8 +31,9 @@ pub struct Snapshot {
     pub settings: Arc<Settings>,
     /// Whether the store answered last.
     pub store_up: bool,
-    pub(super) view: View,
-    pub(super) pace: Pace,
+    // Shared, as pictures are made with every call and these only ten times a second.
+    pub(super) view: Arc<View>,
+    pub(super) pace: Arc<Pace>,
 }
 
 /// How a fan stands.
@@ -64,7 +65,7 @@ impl Snapshot {
             departed: 0,
             no_shows: 0,
         };
-        let (view, pace) = (View::default(), Pace::default());
+        let (view, pace) = (Arc::default(), Arc::default());
         let status = Status::Regroup;
         Self {
             round: Round(0),
