@@ -199,10 +199,7 @@ impl Driver {
             room.fans.spend_all();
         }
         // What a request woken below reads must already be so.
-        let moved = reply.front.called_upto != called_before;
-        if moved || announce || new_round || reply.settings.is_some() {
-            room.publish(self.current.clone());
-        }
+        room.publish(self.current.clone());
 
         for visit in &reply.ended.0 {
             self.visit_over(*visit);

@@ -31,7 +31,7 @@ pub struct Snapshot {
     pub settings: Arc<Settings>,
     /// Whether the store answered last.
     pub store_up: bool,
-    // Shared, as pictures are made with every call and these only ten times a second.
+    // Shared, as a picture is made with every tick and these only ten times a second.
     pub(super) view: Arc<View>,
     pub(super) pace: Arc<Pace>,
 }
