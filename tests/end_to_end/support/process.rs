@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -28,12 +29,18 @@ pub fn binary() -> Command {
     command
 }
 
-/// A port that was free a moment ago.
+/// A port that is free now and is handed out once: below those that connections take by themselves, so that no other test
+/// has it by the time it is listened on.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|l| l.local_addr())
-        .expect("a free port")
-        .port()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const RANGE: std::ops::Range<u32> = 16_000..32_000;
+    loop {
+        let offset = std::process::id() + TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = (RANGE.start + offset % RANGE.len() as u32) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// The token the tests open the admin API with.
