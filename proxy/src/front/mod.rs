@@ -190,7 +190,8 @@ enum Ended {
     Refused(Problem),
 }
 
-/// Reads heads off a connection. One timer serves all of them: it is only set again when it has run out.
+/// Reads heads off a connection. One timer serves all of them: it is set again only when it has run out, and for a head
+/// that comes in pieces.
 struct Heads<'a, Stopped> {
     /// What was read and not yet used.
     read: BytesMut,
