@@ -200,6 +200,8 @@ impl Driver {
         }
         // What a request woken below reads must already be so.
         room.publish(self.current.clone());
+        self.metrics
+            .figures(&room.config.id, &reply.figures, room.fans.len());
 
         for visit in &reply.ended.0 {
             self.visit_over(*visit);
@@ -289,8 +291,6 @@ impl Driver {
         self.current.view = Arc::new(self.view.clone());
         self.current.pace = Arc::new(self.pace.clone());
         self.room.publish(self.current.clone());
-        self.metrics
-            .figures(&self.room.config.id, &reply.figures, self.room.fans.len());
         self.metrics.store_up(&self.room.config.id, true);
         self.published = Some(Instant::now());
     }
