@@ -1,27 +1,63 @@
-//! `tidegate check`: every mistake of a configuration at once.
+//! `tidegate check`: every mistake of a configuration at once, and with `--live` whether its store can hold a line.
 
 use std::process::ExitCode;
 
+use tidegate_config::{RedisStore, Store};
+use tidegate_queue::store::redis::{self, Severity};
+
 use crate::cli::Check;
+use crate::settings::{self, BadSettings};
 
 /// Reads the file and says what is wrong with it.
-pub(crate) fn run(args: &Check) -> ExitCode {
-    match tidegate_config::check(&args.file) {
-        Ok(config) => {
-            let file = args.file.display();
-            let (rooms, routes) = (config.rooms.len(), config.routes.len());
-            println!(
-                "{file}: good. {} and {}.",
-                count(rooms, "room"),
-                count(routes, "route")
-            );
-            ExitCode::SUCCESS
-        }
+pub(crate) async fn run(args: &Check) -> Result<ExitCode, BadSettings> {
+    let config = match tidegate_config::check(&args.file) {
+        Ok(config) => config,
         Err(problems) => {
             eprintln!("{problems}");
-            ExitCode::from(crate::EXIT_USAGE)
+            return Ok(ExitCode::from(crate::EXIT_USAGE));
         }
+    };
+    let file = args.file.display();
+    let (rooms, routes) = (config.rooms.len(), config.routes.len());
+    println!(
+        "{file}: good. {} and {}.",
+        count(rooms, "room"),
+        count(routes, "route")
+    );
+    if !args.live {
+        return Ok(ExitCode::SUCCESS);
     }
+    match settings::with_environment(config)?.store {
+        Store::Embedded => {
+            println!("the line lives in the edge's process: there is no store to look at");
+            Ok(ExitCode::SUCCESS)
+        }
+        Store::Redis(store) => Ok(live(&store).await),
+    }
+}
+
+/// Looks at the store and says everything about it that is not as it should be.
+async fn live(store: &RedisStore) -> ExitCode {
+    let url = &store.url;
+    let findings = match redis::examine(store).await {
+        Ok(findings) => findings,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(crate::EXIT_USAGE);
+        }
+    };
+    for found in &findings {
+        let mark = match found.severity {
+            Severity::Refusal => "",
+            Severity::Warning => "warning: ",
+        };
+        eprintln!("{url}: {mark}{found}");
+    }
+    if findings.iter().any(|found| found.severity == Severity::Refusal) {
+        return ExitCode::from(crate::EXIT_USAGE);
+    }
+    println!("{url}: can hold a line");
+    ExitCode::SUCCESS
 }
 
 fn count(number: usize, what: &str) -> String {

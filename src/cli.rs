@@ -42,7 +42,7 @@ pub(crate) enum Command {
     Search(One),
     /// Find every mistake of a configuration file; exits with 64 if there is one
     Check(Check),
-    /// List, rotate or export the signing keys
+    /// List, rotate, export or hand over the signing keys
     Keys(Keys),
     /// Send a crowd of fans through a running edge and check every promise
     Rehearse(rehearse::Args),
@@ -66,6 +66,9 @@ pub(crate) struct Above {
     /// Directory of keys, journals and embedded databases [env: TIDEGATE_DATA_DIR]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Redis that holds the line; a URL with a password belongs into the variable [env: TIDEGATE_STORE_URL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) store_url: Option<String>,
 }
 
 /// How to run everything.
@@ -94,6 +97,9 @@ pub(crate) struct Check {
     /// The configuration file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Connect to the store too (of the file, or of TIDEGATE_STORE_URL), and say whether it can hold a line
+    #[arg(long)]
+    pub(crate) live: bool,
 }
 
 /// What to do with the keys.
@@ -112,6 +118,33 @@ pub(crate) enum KeysCommand {
     Rotate(KeysAt),
     /// Print the public keys as a JWKS document, for origins that verify `Tidegate-Assertion` offline
     Export(KeysAt),
+    /// Print the whole key ring, secrets included, for another edge on the same store
+    Share(Share),
+    /// Take over the key ring that `keys share` printed on another edge
+    Adopt(Adopt),
+}
+
+/// How to print the ring.
+#[derive(Args)]
+pub(crate) struct Share {
+    #[command(flatten)]
+    pub(crate) at: KeysAt,
+    /// Print the secrets even to a terminal
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Which ring to take over.
+#[derive(Args)]
+pub(crate) struct Adopt {
+    /// What `keys share` printed; left out or `-`, standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) at: KeysAt,
+    /// Replace other keys that are here; places and visits signed with them are worthless from then on
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 /// Where the keys are.

@@ -72,7 +72,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             settings::log("info");
             parts::search(args).await
         }
-        Command::Check(args) => Ok(check::run(&args)),
+        Command::Check(args) => Ok(check::run(&args).await?),
         Command::Keys(args) => keys::run(args),
         Command::Rehearse(args) => Ok(ExitCode::from(rehearse::run(args).await?.exit_code())),
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tidegate_config::{Config, Overrides, Problems, examples};
+use tidegate_config::{BadStoreUrl, Config, Overrides, Problem, Problems, StoreUrl, examples};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Above;
@@ -60,8 +60,27 @@ pub(crate) fn load(file: Option<&Path>, above: Above) -> Result<Config, BadSetti
         admin_listen: above.admin_listen,
         admin_token: None,
         data_dir: above.data_dir,
+        store_url: above.store_url.as_deref().map(store_url).transpose()?,
         booking_listen: above.booking_listen,
         search_listen: above.search_listen,
     };
     Ok(config.with(flags.or(Overrides::from_env(variable)?))?)
+}
+
+/// A configuration with the environment above it, as [`load`] without flags.
+pub(crate) fn with_environment(config: Config) -> Result<Config, BadSettings> {
+    Ok(config.with(Overrides::from_env(variable)?)?)
+}
+
+/// The URL of a flag. The parser of the command line would show one that is wrong, with its password.
+fn store_url(text: &str) -> Result<StoreUrl, Problems> {
+    text.parse().map_err(|BadStoreUrl { message, remedy }| Problems {
+        source: "command line".to_owned(),
+        list: vec![Problem {
+            line: None,
+            key: "--store-url".to_owned(),
+            message,
+            remedy,
+        }],
+    })
 }

@@ -80,6 +80,10 @@ pub const SOLD_OUT_BY_STOCK: bool = false;
 /// The waiting page is an answer and no failure: caches and monitors must not take a full room for an outage.
 pub const WAITING_STATUS: u16 = 200;
 
+/// How long an old primary answers after a failover: what Redis ships as `min-replicas-max-lag`. A longer one holds
+/// back more slots after a failover, a shorter one stops writes when a replica is slow for a moment.
+pub const MAX_REPLICA_LAG: Duration = Duration::from_secs(10);
+
 /// Booking's database, under `data_dir`.
 pub const DATABASE_URL: &str = "sqlite:booking.db";
 

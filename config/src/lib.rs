@@ -10,6 +10,7 @@ mod file;
 mod model;
 mod overrides;
 mod problems;
+mod store_url;
 
 pub mod defaults;
 pub mod examples;
@@ -20,6 +21,7 @@ use std::path::Path;
 pub use model::*;
 pub use overrides::Overrides;
 pub use problems::{Problem, Problems};
+pub use store_url::{BadStoreUrl, Deployment, Login, Node, StoreUrl};
 
 /// Reads and validates the text of a configuration file.
 ///

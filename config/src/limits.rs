@@ -71,6 +71,15 @@ pub const SEATS_PER_FAN: RangeInclusive<u32> = 1..=100;
 pub const REFRESH_EVERY: RangeInclusive<Duration> =
     RangeInclusive::new(Duration::from_millis(100), Duration::from_secs(24 * 3600));
 
+/// `max_replica_lag`: Redis counts it in whole seconds; of more than a minute nobody would say that it failed over.
+pub const MAX_REPLICA_LAG: RangeInclusive<Duration> = secs(1, 60);
+
+/// Servers of a store's URL. They are asked one after the other, and name the rest of their deployment.
+pub const STORE_NODES_MAX: usize = 64;
+
+/// Characters of the name that sentinels have for a primary.
+pub const PRIMARY_NAME_LEN_MAX: usize = 128;
+
 /// Characters of an admin token: 16 of the 64 that base64 has are 96 bits.
 pub const ADMIN_TOKEN_LEN: RangeInclusive<usize> = 16..=256;
 

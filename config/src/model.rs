@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::StoreUrl;
+
 /// Everything one Tidegate process may be asked to run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -71,6 +73,20 @@ pub struct Tls {
 pub enum Store {
     /// In this process, journaled under `data_dir`.
     Embedded,
+    /// In Redis, shared by every edge that names the same one.
+    Redis(RedisStore),
+}
+
+/// A Redis deployment that holds the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisStore {
+    /// Where it is and who asks.
+    pub url: StoreUrl,
+    /// PEM file of the authorities whose certificates the servers may show; absent means the system's own.
+    pub tls_ca: Option<PathBuf>,
+    /// How long an old primary may go on answering after a replica took its place: Redis's `min-replicas-max-lag`.
+    /// What it may admit in that time is held back as a reserve after a failover.
+    pub max_replica_lag: Duration,
 }
 
 /// `[[upstream]]`: a named group of servers.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::check::listeners;
 use crate::file::words;
 use crate::problems::{Problem, Problems, Wrong};
-use crate::{Config, Edge};
+use crate::{Config, Edge, RedisStore, Store, StoreUrl, defaults};
 
 /// Values that stand above the file's, from the command line or the environment. What is `None` changes nothing, and
 /// what belongs to a section that the configuration lacks is not applied.
@@ -22,6 +22,8 @@ pub struct Overrides {
     pub admin_token: Option<String>,
     /// `edge.data_dir`.
     pub data_dir: Option<PathBuf>,
+    /// `store.url`. The rest of `[store]` stays as the file has it.
+    pub store_url: Option<StoreUrl>,
     /// `booking.listen`. What led to the old address (an upstream's server, `search.catalogue_url`) follows.
     pub booking_listen: Option<SocketAddr>,
     /// `search.listen`. An upstream's server that led to the old address follows.
@@ -35,6 +37,7 @@ impl std::fmt::Debug for Overrides {
             .field("admin_listen", &self.admin_listen)
             .field("admin_token", &self.admin_token.as_ref().map(|_| "..."))
             .field("data_dir", &self.data_dir)
+            .field("store_url", &self.store_url)
             .field("booking_listen", &self.booking_listen)
             .field("search_listen", &self.search_listen)
             .finish()
@@ -43,7 +46,8 @@ impl std::fmt::Debug for Overrides {
 
 impl Overrides {
     /// What the environment says: `TIDEGATE_LISTEN`, `TIDEGATE_ADMIN_LISTEN`, `TIDEGATE_ADMIN_TOKEN`,
-    /// `TIDEGATE_DATA_DIR`, `TIDEGATE_BOOKING_LISTEN` and `TIDEGATE_SEARCH_LISTEN`. An empty variable says nothing.
+    /// `TIDEGATE_DATA_DIR`, `TIDEGATE_STORE_URL`, `TIDEGATE_BOOKING_LISTEN` and `TIDEGATE_SEARCH_LISTEN`. An empty
+    /// variable says nothing.
     ///
     /// # Errors
     /// Every variable that is wrong.
@@ -66,6 +70,14 @@ impl Overrides {
                 )
             },
             data_dir: variable("TIDEGATE_DATA_DIR").map(PathBuf::from),
+            store_url: {
+                let name = "TIDEGATE_STORE_URL";
+                keep(
+                    name,
+                    variable(name).map(|url| crate::file::store_url(&url)),
+                    &mut list,
+                )
+            },
         };
         if list.is_empty() {
             Ok(overrides)
@@ -85,6 +97,7 @@ impl Overrides {
             admin_listen: self.admin_listen.or(other.admin_listen),
             admin_token: self.admin_token.or(other.admin_token),
             data_dir: self.data_dir.or(other.data_dir),
+            store_url: self.store_url.or(other.store_url),
             booking_listen: self.booking_listen.or(other.booking_listen),
             search_listen: self.search_listen.or(other.search_listen),
         }
@@ -127,6 +140,16 @@ impl Config {
         *admin_token = overrides.admin_token.or(admin_token.take());
         if let Some(folder) = overrides.data_dir {
             *data_dir = folder;
+        }
+        if let Some(url) = overrides.store_url {
+            self.store = match self.store {
+                Store::Redis(store) => Store::Redis(RedisStore { url, ..store }),
+                Store::Embedded => Store::Redis(RedisStore {
+                    url,
+                    tls_ca: None,
+                    max_replica_lag: defaults::MAX_REPLICA_LAG,
+                }),
+            };
         }
         // Both are looked up before either is written, so that two listeners may swap their ports.
         let booking = self.booking.as_mut().zip(overrides.booking_listen);
@@ -236,6 +259,7 @@ mod tests {
                 booking_listen: Some(at(8082)),
                 search_listen: Some(at(8081)),
                 data_dir: Some("elsewhere".into()),
+                store_url: None,
                 admin_token: Some("0123456789abcdef".to_owned()),
             })
             .expect("no two clash");
@@ -278,16 +302,44 @@ mod tests {
     }
 
     #[test]
+    fn a_store_url_stands_above_the_file_and_leaves_the_rest_of_its_section() {
+        let moved = |config: Config| {
+            let url = "redis://:hunter2@elsewhere".parse().expect("a URL");
+            let overrides = Overrides {
+                store_url: Some(url),
+                ..Overrides::default()
+            };
+            assert!(!format!("{overrides:?}").contains("hunter2"));
+            match config.with(overrides).expect("it is sound").store {
+                Store::Redis(store) => (store.url.to_string(), store.max_replica_lag.as_secs()),
+                Store::Embedded => panic!("it stayed embedded"),
+            }
+        };
+        assert_eq!(moved(up()), ("redis://:...@elsewhere:6379".to_owned(), 10));
+        let text = format!(
+            "[store]\nurl = \"redis://here\"\nmax_replica_lag = \"2s\"\n{}",
+            crate::examples::UP
+        );
+        let config =
+            crate::parse(&text, "up", Path::new(".")).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(moved(config), ("redis://:...@elsewhere:6379".to_owned(), 2));
+    }
+
+    #[test]
     fn the_environment_is_read_whole_and_tokens_are_not_shown() {
         let variable = |name: &str| match name {
             "TIDEGATE_LISTEN" => Some("localhost:80".to_owned()),
             "TIDEGATE_ADMIN_TOKEN" => Some("hunter2".to_owned()),
             "TIDEGATE_DATA_DIR" => Some(String::new()),
+            "TIDEGATE_STORE_URL" => Some("redis://hunter2@h".to_owned()),
             _ => None,
         };
-        let problems = Overrides::from_env(variable).expect_err("two are wrong");
+        let problems = Overrides::from_env(variable).expect_err("three are wrong");
         let keys: Vec<_> = problems.list.iter().map(|problem| problem.key.as_str()).collect();
-        assert_eq!(keys, ["TIDEGATE_LISTEN", "TIDEGATE_ADMIN_TOKEN"]);
+        assert_eq!(
+            keys,
+            ["TIDEGATE_LISTEN", "TIDEGATE_ADMIN_TOKEN", "TIDEGATE_STORE_URL"]
+        );
         assert!(!problems.to_string().contains("hunter2"));
 
         let token = "0123456789abcdef";

@@ -95,6 +95,8 @@ fn line() -> impl Strategy<Value = String> {
         "jwks_url",
         "catalogue_url",
         "url",
+        "tls_ca",
+        "max_replica_lag",
         "texts.es",
         "\"a\\u001bb\"",
     ]);
@@ -128,6 +130,8 @@ fn line() -> impl Strategy<Value = String> {
             "'#fff'",
             "'http://a/b'",
             "'sqlite:a'",
+            "'redis://a:b@c/1'",
+            "'redis-sentinel://a,b/c'",
             "'99999999999999999y'",
         ])
         .prop_map(str::to_owned),

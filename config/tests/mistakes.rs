@@ -218,7 +218,7 @@ fn port_0_and_tls_leave_no_url_to_guess() {
 #[test]
 fn the_reference_has_every_key() {
     let readme = include_str!("../README.md");
-    let text = "[zz]\n[edge]\nzz = 1\n[edge.tls]\nzz = 1\n[[upstream]]\nzz = 1\n[[room]]\nzz = 1\n[room.page]\nzz = 1\n\
+    let text = "[zz]\n[edge]\nzz = 1\n[edge.tls]\nzz = 1\n[store]\nzz = 1\n[[upstream]]\nzz = 1\n[[room]]\nzz = 1\n[room.page]\nzz = 1\n\
                 [[route]]\nzz = 1\n[booking]\nzz = 1\n[search]\nzz = 1\n";
     let mut known: Vec<String> = Vec::new();
     for problem in problems(text).list {

@@ -18,9 +18,10 @@ use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::Fds;
 use pingora::server::configuration::ServerConf;
 use pingora::services::{Service as _, listening};
-use tidegate_config::{Config, Tls};
+use tidegate_config::{Config, Store, Tls};
 use tidegate_queue::line::Settings;
-use tidegate_queue::store::{JournalError, MemoryStore, StoreError, SystemMoment};
+use tidegate_queue::store::redis::{ConnectError, Redis};
+use tidegate_queue::store::{JournalError, LineStore, MemoryStore, StoreError, SystemMoment};
 use tidegate_queue::tokens::{KeyFile, KeyFileError, KeyRing};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -68,6 +69,9 @@ pub enum StartError {
     /// A journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The Redis that holds the lines.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// A line did not take its first tick.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -158,21 +162,20 @@ impl Edge {
             check_tls(tls)?;
         }
         let key_path = edge.data_dir.join(KEY_FILE);
-        let ring = KeyRing::new(&KeyFile::load_or_create(&key_path, unix_s())?);
+        let key_file = KeyFile::load_or_create(&key_path, unix_s())?;
+        let ring = KeyRing::new(&key_file);
         let metrics = Arc::new(Metrics::new());
 
-        let moment = Arc::new(SystemMoment::default());
+        let lines = Lines::open(config, &key_file).await?;
         let (mut rooms, mut drivers) = (BTreeMap::new(), Vec::new());
         for room in &config.rooms {
             let id = room.id.as_str().to_owned();
-            let journal = edge.data_dir.join(format!("line-{id}.journal"));
-            let store = MemoryStore::open(&journal, Settings::from(room), rand::random(), moment.clone())?;
-            let room = Room::new(room.clone(), Arc::new(store), edge.joins_per_address_per_min).map_err(
-                |source| StartError::Theme {
-                    room: id.clone(),
-                    source,
-                },
-            )?;
+            let store = lines.of(room)?;
+            let themed = Room::new(room.clone(), store, edge.joins_per_address_per_min);
+            let room = themed.map_err(|source| StartError::Theme {
+                room: id.clone(),
+                source,
+            })?;
             let mut driver = Driver::new(room.clone(), metrics.clone(), rand::random());
             driver.begin().await?;
             drivers.push(driver);
@@ -284,6 +287,46 @@ impl Edge {
         let _ = last.await;
         serving.abort();
         Ok(())
+    }
+}
+
+/// Where the lines of this edge live.
+enum Lines {
+    Embedded {
+        data_dir: PathBuf,
+        moment: Arc<SystemMoment>,
+    },
+    Redis(Redis),
+}
+
+impl Lines {
+    async fn open(config: &Config, keys: &KeyFile) -> Result<Self, StartError> {
+        Ok(match &config.store {
+            Store::Embedded => Self::Embedded {
+                data_dir: config.edge.data_dir.clone(),
+                moment: Arc::default(),
+            },
+            Store::Redis(store) => {
+                let kids: Vec<String> = keys.list().into_iter().map(|key| key.kid).collect();
+                Self::Redis(Redis::connect(store, &kids, rand::random()).await?)
+            }
+        })
+    }
+
+    fn of(&self, room: &tidegate_config::Room) -> Result<Arc<dyn LineStore>, StartError> {
+        let settings = Settings::from(room);
+        Ok(match self {
+            Self::Embedded { data_dir, moment } => {
+                let journal = data_dir.join(format!("line-{}.journal", room.id));
+                Arc::new(MemoryStore::open(
+                    &journal,
+                    settings,
+                    rand::random(),
+                    moment.clone(),
+                )?)
+            }
+            Self::Redis(redis) => Arc::new(redis.line(&room.id, settings)),
+        })
     }
 }
 

@@ -25,8 +25,8 @@ const LAG_EVERY: Duration = Duration::from_millis(20);
 /// How often progress is printed.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
-/// At least this long do vanishing fans wait before they go.
-const VANISH_WITHIN_MIN: Duration = Duration::from_secs(2);
+/// Fans who vanish or roam do so within the time in which all arrive, or this where that is shorter.
+const RESTLESS_FOR_MIN: Duration = Duration::from_secs(2);
 
 /// Holds the rehearsal and judges it; also returns the room that was found. `interrupted` ends it early.
 pub(crate) async fn rehearse(
@@ -34,14 +34,18 @@ pub(crate) async fn rehearse(
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<(Findings, Option<String>)> {
     let parts = plan.parts();
-    let target = Target::new(plan.addr, &plan.authority, plan.fans).context("--url")?;
+    let targets: Result<Vec<Target>, _> = plan
+        .sites
+        .iter()
+        .map(|site| Target::new(site.addr, &site.authority, plan.fans))
+        .collect();
     let world = Arc::new(World {
-        target,
+        targets: targets.context("--url")?,
         path: plan.path.clone(),
         prefix: plan.prefix.clone(),
         room: plan.room.clone().map_or_else(OnceLock::new, OnceLock::from),
         stay: plan.stay,
-        vanish_within: plan.over.max(VANISH_WITHIN_MIN),
+        restless_for: plan.over.max(RESTLESS_FOR_MIN),
         probe_every: plan.fans.div_ceil(PROBES),
         book: Notebook::new(&parts),
     });
@@ -65,6 +69,7 @@ pub(crate) async fn rehearse(
         () = interrupted => Stop::Interrupted,
     };
     let stopped_us = world.book.now_us();
+    let took = Duration::from_micros(stopped_us.unsigned_abs());
     let (fans, noise) = world.book.copy();
     others.shutdown().await;
     beside.shutdown().await;
@@ -82,6 +87,7 @@ pub(crate) async fn rehearse(
         terms,
         stop,
         stopped_us,
+        had_time: plan.had_time(took, terms),
     });
     Ok((findings, world.room.get().cloned()))
 }
@@ -97,9 +103,10 @@ async fn everyone(
     let mut entering = JoinSet::new();
     let began = Instant::now();
     let gap = plan.over.div_f64(plan.fans as f64);
+    let roams = plan.roamers(parts);
     for (index, part) in parts.iter().enumerate() {
         sleep_until(began + gap.mul_f64(index as f64)).await;
-        let fan = Fan::new(index, *part, plan.seed, Arc::clone(world));
+        let fan = Fan::new(index, *part, roams[index], plan.seed, Arc::clone(world));
         if *part == Part::Enters {
             entering.spawn(fan.live());
         } else {

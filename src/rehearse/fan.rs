@@ -20,7 +20,7 @@ use super::page::{self, PLACE_COOKIE, VISIT_COOKIE, cookie_of, is_waiting_page, 
 use super::record::Notebook;
 
 /// Failures in a row after which a fan gives up: a little over a minute of trying.
-const GIVE_UP_AFTER: u32 = 12;
+pub(super) const GIVE_UP_AFTER: u32 = 12;
 
 /// The first pause after a failure; it doubles with each, up to [`BACKOFF_MAX`].
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
@@ -33,8 +33,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
 /// What all fans of a rehearsal share.
 pub(crate) struct World {
-    /// Where they go.
-    pub(crate) target: Target,
+    /// The edges they go to; at least one.
+    pub(crate) targets: Vec<Target>,
     /// The page they ask for.
     pub(crate) path: String,
     /// The reserved prefix, with slashes at both ends.
@@ -43,8 +43,8 @@ pub(crate) struct World {
     pub(crate) room: OnceLock<String>,
     /// How long they stay.
     pub(crate) stay: Duration,
-    /// Those who vanish do so within this long of joining.
-    pub(crate) vanish_within: Duration,
+    /// Those who vanish or roam do so within this long of joining.
+    pub(crate) restless_for: Duration,
     /// Every so many-th fan pings while it waits.
     pub(crate) probe_every: usize,
     /// Where they write down what they see.
@@ -70,8 +70,13 @@ pub(crate) struct Fan {
     pub(super) jar: Jar,
     pub(super) client: Client,
     pub(super) failures: u32,
+    /// Which of the edges it is at.
+    pub(super) edge: usize,
     pub(super) vanish_at: Option<Instant>,
-    rng: StdRng,
+    /// It has yet to roam.
+    pub(super) roams: bool,
+    pub(super) roam_at: Option<Instant>,
+    pub(super) rng: StdRng,
 }
 
 /// An admission in the fan's hand.
@@ -99,17 +104,20 @@ pub(super) enum Step {
 }
 
 impl Fan {
-    /// The fan with this number, about to arrive.
-    pub(crate) fn new(index: usize, part: Part, seed: u64, world: Arc<World>) -> Self {
+    /// The fan with this number, about to arrive at the edge whose turn it is.
+    pub(crate) fn new(index: usize, part: Part, roams: bool, seed: u64, world: Arc<World>) -> Self {
         Self {
             index,
             part,
-            world,
             jar: Jar::default(),
             client: Client::new(index),
             failures: 0,
+            edge: index % world.targets.len().max(1),
             vanish_at: None,
+            roams,
+            roam_at: None,
             rng: StdRng::seed_from_u64(seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            world,
         }
     }
 
@@ -147,7 +155,11 @@ impl Fan {
         if self.failures >= GIVE_UP_AFTER {
             return Step::End(End::GaveUp);
         }
-        self.pause(failure.retry_after).await;
+        if self.can_move(&failure) {
+            self.move_on().await;
+        } else {
+            self.pause(failure.retry_after).await;
+        }
         match step {
             // The page would be reloaded: what was known about the place may no longer hold.
             Step::Wait if failure.status.is_some_and(|status| (400..500).contains(&status)) => Step::Arrive,
@@ -162,9 +174,9 @@ impl Fan {
         sleep(backoff.max(asked.unwrap_or_default().min(RETRY_AFTER_MAX))).await;
     }
 
-    /// A moment at which a vanishing fan goes.
-    pub(super) fn vanishing_moment(&mut self) -> Instant {
-        Instant::now() + self.world.vanish_within.mul_f64(self.rng.random_range(0.0..1.0))
+    /// A moment at which a restless fan goes.
+    pub(super) fn moment_while_waiting(&mut self) -> Instant {
+        Instant::now() + self.world.restless_for.mul_f64(self.rng.random_range(0.0..1.0))
     }
 
     /// Asks for the page, as a browser navigates.
@@ -218,14 +230,10 @@ impl Fan {
             ),
         ];
         let sent_us = self.world.book.now_us();
-        let sending = self.client.send(
-            &self.world.target,
-            &self.jar,
-            Method::GET,
-            path,
-            &headers,
-            Bytes::new(),
-        );
+        let target = &self.world.targets[self.edge];
+        let sending = self
+            .client
+            .send(target, &self.jar, Method::GET, path, &headers, Bytes::new());
         let answer = sending.await?;
         let cookies = self.keep_cookies(&answer.headers);
         Ok((answer, cookies, sent_us))

@@ -1,6 +1,6 @@
 //! A fan's way to the site: its own TCP connections from its own source address, and HTTP/1.1 over them.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(crate) struct Failure {
     pub(crate) status: Option<u16>,
     /// `Retry-After`, where it was given in seconds.
     pub(crate) retry_after: Option<Duration>,
+    /// The connection could not be made, was reset, or nothing came over it: the edge may be gone.
+    pub(crate) edge_gone: bool,
 }
 
 impl Failure {
@@ -45,6 +47,15 @@ impl Failure {
             kind: kind.into(),
             status: None,
             retry_after: None,
+            edge_gone: false,
+        }
+    }
+
+    /// Of this kind, because the other side is not there.
+    pub(crate) fn gone(kind: impl Into<String>) -> Self {
+        Self {
+            edge_gone: true,
+            ..Self::new(kind)
         }
     }
 
@@ -57,11 +68,22 @@ impl Failure {
             kind: format!("{during}: status {}", status.as_u16()),
             status: Some(status.as_u16()),
             retry_after: seconds.map(Duration::from_secs),
+            edge_gone: false,
         }
     }
 
     fn io(during: &str, error: &io::Error) -> Self {
-        Self::new(format!("{during}: {}", error.kind()))
+        let kind = format!("{during}: {}", error.kind());
+        match error.kind() {
+            ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::TimedOut => Self::gone(kind),
+            // This machine's own trouble, such as too many open files.
+            _ => Self::new(kind),
+        }
     }
 }
 
@@ -122,7 +144,7 @@ impl Target {
         };
         match timeout(ANSWER_WITHIN, connecting).await {
             Ok(connected) => connected.map_err(|error| Failure::io("connect", &error)),
-            Err(_) => Err(Failure::new("connect: timed out")),
+            Err(_) => Err(Failure::gone("connect: timed out")),
         }
     }
 }
@@ -199,7 +221,7 @@ impl Client {
             .max_buf_size(16 * 1024)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|_| Failure::new("http: handshake"))?;
+            .map_err(|_| Failure::gone("http: handshake"))?;
         // Ends by itself when the sender is dropped or the server closes; failures reach the waiting request.
         tokio::spawn(driver);
         Ok(connection)
@@ -214,11 +236,11 @@ impl Client {
             let answer = connection
                 .send_request(request)
                 .await
-                .map_err(|_| Failure::new("http: broken off"))?;
+                .map_err(|_| Failure::gone("http: broken off"))?;
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, BODY_MAX).collect().await;
             let body = body
-                .map_err(|_| Failure::new("http: body broken off or too large"))?
+                .map_err(|_| Failure::gone("http: body broken off or too large"))?
                 .to_bytes();
             Ok(Answer {
                 status: head.status,
@@ -228,7 +250,7 @@ impl Client {
         };
         let answer = timeout(ANSWER_WITHIN, exchanging)
             .await
-            .map_err(|_| Failure::new("http: timed out"))??;
+            .map_err(|_| Failure::gone("http: timed out"))??;
         let closes = answer
             .headers
             .get(CONNECTION)

@@ -1,8 +1,9 @@
 //! `tidegate rehearse`: real fans on real sockets against a running edge, and a judge who believes only what they saw.
 //!
-//! [`Args`] say how many come and what they do; [`crowd`] sends them; each lives the life in [`fan`], [`wait`] and
-//! [`visit`] and writes what it sees into the [`record`]; [`judge`] reads that afterwards and [`report`] prints it. It
-//! knows the public protocol and nothing of the edge behind it.
+//! [`Args`] say how many come and what they do; [`sites`] sees that several edges are one site; [`crowd`] sends the fans;
+//! each lives the life in [`fan`], [`wait`] and [`visit`], at one edge or several ([`roam`]), and writes what it sees into
+//! the [`record`]; [`judge`] reads that afterwards, of all edges together, and [`report`] prints it. It knows the public
+//! protocol and nothing of the edges behind it.
 
 mod claims;
 mod cookies;
@@ -17,6 +18,8 @@ mod page;
 mod plan;
 mod record;
 mod report;
+mod roam;
+mod sites;
 mod socket;
 mod terms;
 mod visit;
@@ -38,17 +41,20 @@ use self::plan::{Per, Percent, Plan};
 ///
 /// Each fan has its own socket and cookies. Some vanish while they wait, some stay silent when they are called; the
 /// others answer, enter, use the site and leave. What they saw is then judged: places issued twice, fans overtaken, the
-/// limit or the rate exceeded, fans lost. The exit status is 0 when every promise held, 1 when one was broken, and 2 when
+/// limit or the rate exceeded, fans lost. Given several edges of one site, the fans spread over them and are judged as one
+/// line. The exit status is 0 when every promise held, 1 when one was broken, and 2 when
 /// the rehearsal did not come to its end or nobody was admitted.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   tidegate rehearse --fans 200 --over 10s --limit 20 --rate 300/min
   tidegate rehearse --fans 15000 --over 60s --no-shows 30% --rate 500/s
+  tidegate rehearse --url http://a:8080 --url http://b:8080 --roam 20% --limit 500
   tidegate rehearse --admin http://127.0.0.1:9090 --admin-token TOKEN --no-shows 90%")]
 pub(crate) struct Args {
-    /// The site's address as fans know it (http only)
+    /// The site's address as fans know it (http only); given again, the site's next edge. A fan whose edge is gone goes on
+    /// at the next
     #[arg(long, default_value = "http://127.0.0.1:8080")]
-    url: String,
+    url: Vec<String>,
 
     /// How many fans come; at most 18000 a process
     #[arg(long, default_value_t = 200)]
@@ -70,6 +76,10 @@ pub(crate) struct Args {
     #[arg(long, default_value = "0%", value_name = "PERCENT")]
     no_shows: Percent,
 
+    /// Share of the waiting fans who lose their socket at some moment and come back at another edge
+    #[arg(long, default_value = "0%", value_name = "PERCENT")]
+    roam: Percent,
+
     /// The room [default: the one whose waiting page guards the path]
     #[arg(long)]
     room: Option<String>,
@@ -90,7 +100,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "/_tidegate/")]
     prefix: String,
 
-    /// The edge's admin API, to ask for the room's limit and rate
+    /// The admin API of one edge, to ask for the room's limit and rate
     #[arg(long, value_name = "URL", requires = "admin_token")]
     admin: Option<String>,
 
@@ -148,6 +158,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
     let plan = Plan::from_args(args).await?;
     if let Some(raised) = limits::allow_sockets(plan.fans)? {
         eprintln!("raised this process's open files to {raised}");
+    }
+    if plan.sites.len() > 1 {
+        sites::are_one(&plan).await?;
     }
     if !plan.quiet {
         eprintln!("{}", report::opening(&plan));

@@ -58,13 +58,15 @@ pub(crate) struct Claims {
     pub(crate) exp_s: Option<i64>,
 }
 
-/// One stretch of waiting on one line socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One stretch of waiting on one line socket, while its edge was in touch with the line as far as it said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Connection {
-    /// The first frame arrived: the edge holds the fan.
+    /// The first frame arrived: the edge holds the fan. Or the first after a pause.
     pub(crate) from_us: Micros,
-    /// The socket was lost or closed, by either side.
+    /// The socket was lost or closed, by either side, or the fan was told that the line is paused.
     pub(crate) until_us: Option<Micros>,
+    /// It ended with a pause: the socket is still there.
+    pub(crate) paused: bool,
     /// The first `called` on this socket arrived.
     pub(crate) called_us: Option<Micros>,
     /// The last `here` on this socket was sent.
@@ -75,7 +77,8 @@ pub(crate) struct Connection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Admission {
     /// It cannot have been decided before this: the `here` (or the request that went straight through) was sent.
-    /// Unknown when the token came over a later socket without an answer there: it may be a repeated grant.
+    /// Unknown when the token came over a later socket, or after a pause, without an answer there: it may be a repeated
+    /// grant, or one that was held up.
     pub(crate) since_us: Option<Micros>,
     /// It was decided by this: the token (or the answer with the visit cookie) arrived.
     pub(crate) at_us: Micros,
@@ -173,6 +176,12 @@ pub(crate) struct FanRecord {
     pub(crate) places: Vec<Claims>,
     /// Its stretches of waiting, in order.
     pub(crate) connections: Vec<Connection>,
+    /// Its first `here` was sent.
+    pub(crate) answered_us: Option<Micros>,
+    /// How often it went on at the next edge because it lost its own, or the connection there.
+    pub(crate) moved: u32,
+    /// It went to another edge of its own accord, as planned.
+    pub(crate) roamed: bool,
     /// The `ahead` it was shown.
     pub(crate) ahead: Ahead,
     /// The first wait it was told.
@@ -218,21 +227,43 @@ impl FanRecord {
     /// A line socket carried its first frame.
     pub(crate) fn connected(&mut self, now_us: Micros) {
         self.ahead.reconnected();
+        self.begin_stretch(now_us);
+    }
+
+    /// The fan is told that nobody is admitted for now. Its edge may have lost the line: what is said from now on
+    /// reaches the line when the pause is over.
+    pub(crate) fn told_paused(&mut self, now_us: Micros) {
+        if let Some(open) = self.open_connection() {
+            (open.until_us, open.paused) = (Some(now_us), true);
+        }
+    }
+
+    /// The fan is told anything else about the line: a pause, if there was one, is over.
+    pub(crate) fn told_on(&mut self, now_us: Micros) {
+        if self.is_paused() {
+            self.begin_stretch(now_us);
+        }
+    }
+
+    /// Whether the last word over a socket that is still there was that the line is paused.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.connections.last().is_some_and(|last| last.paused)
+    }
+
+    fn begin_stretch(&mut self, now_us: Micros) {
         if self.connections.len() < CONNECTIONS_MAX {
-            let fresh = Connection {
+            self.connections.push(Connection {
                 from_us: now_us,
-                until_us: None,
-                called_us: None,
-                here_us: None,
-            };
-            self.connections.push(fresh);
+                ..Connection::default()
+            });
         }
     }
 
     /// The line socket is gone.
     pub(crate) fn disconnected(&mut self, now_us: Micros) {
-        if let Some(open) = self.open_connection() {
-            open.until_us = Some(now_us);
+        if let Some(last) = self.connections.last_mut() {
+            last.until_us.get_or_insert(now_us);
+            last.paused = false;
         }
     }
 

@@ -1,11 +1,9 @@
 //! The plan of a rehearsal: the arguments, checked and filled in.
 
-use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use http::Uri;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -13,6 +11,7 @@ use rand::{Rng as _, SeedableRng as _};
 use super::Args;
 use super::limits::FANS_MAX;
 use super::observe::{Part, Terms};
+use super::sites::Site;
 use super::terms::Admin;
 
 /// A time on the command line: `30s`, `2m`, `500ms`; a bare number is seconds.
@@ -87,12 +86,8 @@ impl FromStr for Per {
 /// A rehearsal, ready to be held.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// The site as it was given.
-    pub(crate) url: String,
-    /// Its address.
-    pub(crate) addr: SocketAddr,
-    /// Host and port as fans call it.
-    pub(crate) authority: String,
+    /// The site's edges; at least one.
+    pub(crate) sites: Vec<Site>,
     /// The page they ask for.
     pub(crate) path: String,
     /// The reserved prefix, with slashes at both ends.
@@ -107,6 +102,8 @@ pub(crate) struct Plan {
     pub(crate) vanish: usize,
     /// How many stay silent.
     pub(crate) silent: usize,
+    /// How many of those who wait go to another edge meanwhile.
+    pub(crate) roam: usize,
     /// The room, if given.
     pub(crate) room: Option<String>,
     /// What it promises, as far as given.
@@ -124,10 +121,11 @@ pub(crate) struct Plan {
 impl Plan {
     /// Checks the arguments and looks the host up.
     pub(crate) async fn from_args(args: Args) -> anyhow::Result<Self> {
-        let (authority, host, port) = http_authority(&args.url).context("--url")?;
-        let addr = lookup(&host, port)
-            .await
-            .with_context(|| format!("--url {}", args.url))?;
+        let mut sites = Vec::new();
+        for url in &args.url {
+            sites.push(Site::of(url).await.context("--url")?);
+        }
+        ensure!(!sites.is_empty(), "--url: at least one is needed");
         ensure!(args.fans > 0, "--fans: at least one fan must come");
         ensure!(
             args.path.starts_with('/'),
@@ -149,17 +147,15 @@ impl Plan {
             vanish + silent <= args.fans,
             "--vanish and --no-shows come to more than 100%"
         );
+        let roam = args.roam.of(args.fans - vanish);
+        ensure!(
+            roam == 0 || sites.len() > 1,
+            "--roam: needs more than one --url to roam between"
+        );
         let admin = match (args.admin, args.admin_token) {
             (Some(url), Some(token)) => {
-                let (authority, host, port) = http_authority(&url).context("--admin")?;
-                let addr = lookup(&host, port)
-                    .await
-                    .with_context(|| format!("--admin {url}"))?;
-                Some(Admin {
-                    addr,
-                    authority,
-                    token,
-                })
+                let site = Site::of(&url).await.context("--admin")?;
+                Some(Admin { site, token })
             }
             _ => None,
         };
@@ -171,9 +167,7 @@ impl Plan {
             .timeout
             .unwrap_or_else(|| time_needed(args.fans, args.over, args.stay, terms));
         Ok(Self {
-            url: args.url,
-            addr,
-            authority,
+            sites,
             path: args.path,
             prefix: args.prefix,
             fans: args.fans,
@@ -181,6 +175,7 @@ impl Plan {
             stay: args.stay,
             vanish,
             silent,
+            roam,
             room: args.room,
             terms,
             admin,
@@ -200,6 +195,31 @@ impl Plan {
         parts.shuffle(&mut StdRng::seed_from_u64(self.seed));
         parts
     }
+
+    /// Which of the fans with these parts roam: exactly as many as asked, chosen by the seed.
+    pub(crate) fn roamers(&self, parts: &[Part]) -> Vec<bool> {
+        let mut waiting: Vec<usize> = (0..parts.len())
+            .filter(|fan| parts[*fan] != Part::Vanishes)
+            .collect();
+        waiting.shuffle(&mut StdRng::seed_from_u64(self.seed.wrapping_add(1)));
+        let mut roams = vec![false; parts.len()];
+        for fan in waiting.into_iter().take(self.roam) {
+            roams[fan] = true;
+        }
+        roams
+    }
+
+    /// Whether a rehearsal that took this long had time for everyone, as far as the terms say how long that is.
+    pub(crate) fn had_time(&self, took: Duration, terms: Terms) -> bool {
+        let known = terms.limit.is_some() || terms.rate_per_min.is_some();
+        known && took >= time_needed(self.fans, self.over, self.stay, terms)
+    }
+
+    /// The site's addresses, for people.
+    pub(crate) fn urls(&self) -> String {
+        let urls: Vec<&str> = self.sites.iter().map(|site| site.url.as_str()).collect();
+        urls.join(", ")
+    }
 }
 
 /// Arrivals and one stay, then as long as rate and limit need for everyone, half as much again, and a margin.
@@ -217,33 +237,6 @@ fn time_needed(fans: usize, over: Duration, stay: Duration, terms: Terms) -> Dur
     over + stay + line + TIMEOUT_MARGIN
 }
 
-/// Host and port of an http URL: as written, and apart.
-fn http_authority(url: &str) -> anyhow::Result<(String, String, u16)> {
-    let uri: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
-    ensure!(
-        uri.scheme_str() == Some("http"),
-        "{url}: begins with http:// (a rehearsal does not speak TLS)"
-    );
-    let authority = uri.authority().with_context(|| format!("{url} names no host"))?;
-    ensure!(
-        matches!(uri.path(), "" | "/"),
-        "{url}: only scheme, host and port; the page is given by --path"
-    );
-    let host = authority
-        .host()
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned();
-    Ok((authority.to_string(), host, authority.port_u16().unwrap_or(80)))
-}
-
-async fn lookup(host: &str, port: u16) -> anyhow::Result<SocketAddr> {
-    let mut found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
-    // IPv4 first: only there a local crowd can come from many addresses.
-    found.sort_by_key(SocketAddr::is_ipv6);
-    found.into_iter().next().context("the host has no address")
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -258,15 +251,6 @@ mod tests {
         assert_eq!("5/s".parse::<Per>().unwrap().minute(), 300);
         assert_eq!("300".parse::<Per>().unwrap().minute(), 300);
         assert!("5/h".parse::<Per>().is_err() && "fast".parse::<Per>().is_err());
-    }
-
-    #[test]
-    fn urls_name_a_host_and_nothing_else() {
-        assert_eq!(http_authority("http://[::1]:80").unwrap().1, "::1");
-        assert_eq!(http_authority("http://shop.test").unwrap().2, 80);
-        for wrong in ["https://shop.test", "shop.test", "http://shop.test/tickets", ""] {
-            assert!(http_authority(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

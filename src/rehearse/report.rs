@@ -27,13 +27,18 @@ pub(crate) struct Progress {
 /// What is about to happen.
 pub(crate) fn opening(plan: &Plan) -> String {
     format!(
-        "{} fans come to {}{} over {}, {} of them vanish and {} stay silent; at most {} in all (seed {})",
+        "{} fans come to {} of {} over {}, {} of them vanish, {} stay silent{}; at most {} in all (seed {})",
         plan.fans,
-        plan.url.trim_end_matches('/'),
         plan.path,
+        plan.urls(),
         humantime::format_duration(plan.over),
         plan.vanish,
         plan.silent,
+        if plan.roam > 0 {
+            format!(", {} roam", plan.roam)
+        } else {
+            String::new()
+        },
         humantime::format_duration(std::time::Duration::from_secs(plan.timeout.as_secs())),
         plan.seed,
     )
@@ -56,8 +61,9 @@ pub(crate) fn progress(now_us: Micros, progress: Progress) -> String {
 
 /// The report as JSON, one document.
 pub(crate) fn json(plan: &Plan, room: Option<&str>, findings: &Findings) -> serde_json::Result<String> {
+    let urls: Vec<&str> = plan.sites.iter().map(|site| site.url.as_str()).collect();
     let document = json!({
-        "url": plan.url,
+        "urls": urls,
         "path": plan.path,
         "room": room,
         "seed": plan.seed,
@@ -83,7 +89,7 @@ pub(crate) fn text(plan: &Plan, room: Option<&str>, findings: &Findings) -> Stri
         &format!(
             "Rehearsal of room {} at {}: {} fans, {:.1} s{ended} (seed {})",
             room.unwrap_or("(none met)"),
-            plan.url.trim_end_matches('/'),
+            plan.urls(),
             plan.fans,
             findings.took_s,
             plan.seed,
@@ -132,6 +138,9 @@ fn figures(findings: &Findings) -> Vec<(&'static str, String)> {
         (fans.gave_up, "gave up"),
         (fans.in_line, "still in line"),
         (fans.on_site, "still on the site"),
+        (fans.lost, "lost"),
+        (fans.roamed, "roamed to another edge"),
+        (fans.moved, "went on at the next edge after losing theirs"),
     ] {
         if count > 0 {
             let _ = write!(became, ", {count} {what}");

@@ -104,8 +104,8 @@ impl LineSocket {
             Ok(Err(Error::Http(answer))) => {
                 Err(Failure::status("line socket", answer.status(), answer.headers()))
             }
-            Ok(Err(_)) => Err(Failure::new("line socket: handshake broken off")),
-            Err(_) => Err(Failure::new("line socket: handshake timed out")),
+            Ok(Err(_)) => Err(Failure::gone("line socket: handshake broken off")),
+            Err(_) => Err(Failure::gone("line socket: handshake timed out")),
         }
     }
 
@@ -124,7 +124,7 @@ impl LineSocket {
                 }
                 Some(Ok(Message::Binary(_))) => return Event::Nonsense,
                 Some(Ok(Message::Ping(_) | Message::Frame(_))) => {}
-                Some(Err(_)) | None => return Event::Gone(Failure::new("line socket: broken off")),
+                Some(Err(_)) | None => return Event::Gone(Failure::gone("line socket: broken off")),
             }
         }
     }
@@ -143,8 +143,8 @@ impl LineSocket {
         let written = timeout(WRITE_WITHIN, self.stream.send(message)).await;
         match written {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Failure::new("line socket: broken off")),
-            Err(_) => Err(Failure::new("line socket: write timed out")),
+            Ok(Err(_)) => Err(Failure::gone("line socket: broken off")),
+            Err(_) => Err(Failure::gone("line socket: write timed out")),
         }
     }
 }

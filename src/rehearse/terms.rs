@@ -1,6 +1,5 @@
 //! What the room promises, asked of the edge's admin API where it was not given.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -14,6 +13,7 @@ use super::cookies::Jar;
 use super::fan::World;
 use super::http::{Client, Target};
 use super::observe::Terms;
+use super::sites::Site;
 
 /// How often to look whether a fan has learned the room's name.
 const ROOM_EVERY: Duration = Duration::from_millis(200);
@@ -21,10 +21,8 @@ const ROOM_EVERY: Duration = Duration::from_millis(200);
 /// The admin API.
 #[derive(Clone, Debug)]
 pub(crate) struct Admin {
-    /// Its address.
-    pub(crate) addr: SocketAddr,
-    /// Host and port as it is called.
-    pub(crate) authority: String,
+    /// Where it is.
+    pub(crate) site: Site,
     /// Its bearer token.
     pub(crate) token: String,
 }
@@ -44,7 +42,7 @@ pub(crate) async fn ask(admin: &Admin, world: &World, given: Terms) -> anyhow::R
             None => sleep(ROOM_EVERY).await,
         }
     };
-    let target = Target::new(admin.addr, &admin.authority, 1)?;
+    let target = Target::new(admin.site.addr, &admin.site.authority, 1)?;
     let bearer = HeaderValue::from_str(&format!("Bearer {}", admin.token)).context("--admin-token")?;
     let path = format!("/api/v1/rooms/{room}");
     let headers = [(AUTHORIZATION, bearer)];

@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::{Instant, sleep};
 
 use super::cookies::SetCookie;
-use super::fan::{Fan, Grant, Step};
+use super::fan::{Fan, GIVE_UP_AFTER, Grant, Step};
 use super::http::Failure;
 use super::observe::{Claims, End, SECOND};
 use super::page::{VISIT_COOKIE, cookie_of, is_waiting_page, local_path};
@@ -21,8 +21,9 @@ const EXPIRY_MARGIN_S: u64 = 5;
 /// that the visit is still live.
 const BETWEEN_PAGES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 
-/// Attempts to end a visit before it is left to expire.
-const LEAVE_ATTEMPTS: u32 = 3;
+/// Attempts to end a visit before it is left to expire: a slot that is free again is worth outlasting an edge or a store
+/// that is gone for half a minute.
+const LEAVE_ATTEMPTS: u32 = 12;
 
 impl Fan {
     /// Posts the admission as the waiting page's form does.
@@ -46,9 +47,9 @@ impl Fan {
                 CONTENT_TYPE,
                 HeaderValue::from_static("application/x-www-form-urlencoded"),
             ),
-            (ORIGIN, self.world.target.origin().clone()),
+            (ORIGIN, self.target().origin().clone()),
         ];
-        let target = &self.world.target;
+        let target = &self.world.targets[self.edge];
         let posting = self.client.send(
             target,
             &self.jar,
@@ -100,6 +101,13 @@ impl Fan {
                 Err(failure) => {
                     self.note(|record, _| record.failed(&failure.kind));
                     self.client.close();
+                    if self.can_move(&failure) {
+                        self.failures += 1;
+                        self.move_on().await;
+                        if !came_back && self.failures < GIVE_UP_AFTER {
+                            continue;
+                        }
+                    }
                 }
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -156,7 +164,11 @@ impl Fan {
                     self.note(|record, _| record.failed(&failure.kind));
                     self.client.close();
                     self.failures = attempt;
-                    self.pause(failure.retry_after).await;
+                    if self.can_move(&failure) {
+                        self.move_on().await;
+                    } else {
+                        self.pause(failure.retry_after).await;
+                    }
                 }
             }
         }
@@ -165,13 +177,13 @@ impl Fan {
 
     async fn release(&mut self) -> Result<(), Failure> {
         let path = self.world.room_path("visits/me")?;
-        let headers = [(ORIGIN, self.world.target.origin().clone())];
+        let headers = [(ORIGIN, self.target().origin().clone())];
         self.note(|record, now_us| {
             if let Some(visit) = &mut record.visit {
                 visit.released_us.get_or_insert(now_us);
             }
         });
-        let target = &self.world.target;
+        let target = &self.world.targets[self.edge];
         let answer = self
             .client
             .send(target, &self.jar, Method::DELETE, &path, &headers, Bytes::new())

@@ -33,10 +33,13 @@ impl Fan {
 
     async fn open(&mut self) -> Result<LineSocket, Failure> {
         let path = self.world.room_path("line")?;
-        let (socket, headers) = LineSocket::open(&self.world.target, self.index, &path, &self.jar).await?;
+        let (socket, headers) = LineSocket::open(self.target(), self.index, &path, &self.jar).await?;
         self.keep_cookies(&headers);
         if self.part == Part::Vanishes && self.vanish_at.is_none() {
-            self.vanish_at = Some(self.vanishing_moment());
+            self.vanish_at = Some(self.moment_while_waiting());
+        }
+        if self.roam_at.is_none() {
+            self.roam_at = self.roaming_moment();
         }
         Ok(socket)
     }
@@ -53,6 +56,10 @@ impl Fan {
             let event = tokio::select! {
                 event = socket.next() => event,
                 () = moment(self.vanish_at) => return Ok(Step::End(End::Vanished)),
+                () = moment(self.roam_at) => {
+                    self.roam();
+                    return Ok(Step::Wait);
+                }
                 () = tick(&mut hearing.ping) => {
                     if hearing.ping_sent_us.is_none() {
                         hearing.ping_sent_us = Some(self.world.book.now_us());
@@ -100,7 +107,18 @@ impl Fan {
                 });
             }
             Frame::Position { ahead, wait_s, state } => {
-                self.note(|record, now_us| shown(record, now_us, ahead, wait_s));
+                if state == "paused" {
+                    // What was answered before may have gone under with the edge's line, or be granted late.
+                    hearing.here_sent_us = None;
+                }
+                self.note(|record, now_us| {
+                    if state == "paused" {
+                        record.told_paused(now_us);
+                    } else {
+                        record.told_on(now_us);
+                    }
+                    shown(record, now_us, ahead, wait_s);
+                });
                 if matches!(state.as_str(), "sold_out" | "closed") {
                     return Ok(Some(Step::End(End::ToldClosed)));
                 }
@@ -143,6 +161,7 @@ impl Fan {
                 hearing.here_sent_us.get_or_insert(self.world.book.now_us());
                 socket.here().await?;
                 self.note(|record, now_us| {
+                    record.answered_us.get_or_insert(now_us);
                     if let Some(connection) = record.open_connection() {
                         connection.here_us = Some(now_us);
                     }

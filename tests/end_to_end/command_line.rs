@@ -107,7 +107,7 @@ fn help_names_every_command_and_every_command_has_help() {
         );
         assert_eq!(out(&run(folder.path(), &["help", name])), out(&own));
     }
-    for name in ["list", "rotate", "export"] {
+    for name in ["list", "rotate", "export", "share", "adopt"] {
         assert!(
             run(folder.path(), &["keys", name, "--help"]).status.success(),
             "keys {name}"
@@ -402,7 +402,7 @@ fn keys_rotate_under_a_running_edge_and_nobody_is_logged_out() {
 #[test]
 fn listing_keys_makes_none() {
     let folder = folder();
-    for what in ["list", "rotate", "export"] {
+    for what in ["list", "rotate", "export", "share"] {
         let output = run(folder.path(), &["keys", what]);
         assert_eq!(output.status.code(), Some(1), "{what}");
         assert!(

@@ -424,3 +424,19 @@ fn a_stop_says_goodbye_to_sockets_and_exits_clean() {
     assert_eq!(closed.join().expect("the reader ends"), 1012);
     assert!(status.success(), "{status}");
 }
+
+#[test]
+fn a_fan_who_is_told_all_the_time_is_asked_all_the_same_whether_they_are_there() {
+    let origin = Origin::start();
+    let tidegate = Tidegate::proxy(origin.address, "mode = \"on\"\nactive_max = 1\nadmit_per_min = 1");
+    let mut fan = Fan::of(&tidegate.site);
+    fan.get("/");
+    let mut socket = fan.socket().expect("a socket");
+    // A pong is all that is heard from a fan who only waits: without a ping their socket would be taken for gone.
+    for news in 0..10 {
+        tidegate.change(&json!({"notice": format!("Doors in {news}")}));
+        while let Some(Ok(_)) = socket.next(Duration::from_millis(2_500)) {}
+    }
+    assert!(socket.past.len() > 10, "told all the time: {:?}", socket.past);
+    assert!(socket.pings > 0, "and never asked");
+}

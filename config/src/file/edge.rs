@@ -1,4 +1,4 @@
-//! `[edge]`, `[edge.tls]`, `[store]` and `[[upstream]]`.
+//! `[edge]`, `[edge.tls]` and `[[upstream]]`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::spot::Spot;
 use super::values::{address, duration, network, parsed, whole};
 use super::{files, words};
 use crate::problems::Wrong;
-use crate::{Edge, Store, Tls, Upstream, defaults, limits};
+use crate::{Edge, Tls, Upstream, defaults, limits};
 
 /// `[edge]` as it stands in the file.
 pub(crate) struct EdgeInFile {
@@ -113,18 +113,6 @@ fn tls(mut section: Section<'_>, base_dir: &Path) -> Tls {
         cert: cert.value,
         key: key.value,
     }
-}
-
-/// Reads `[store]`. It has a key only to say clearly that there is nothing to choose yet.
-pub(crate) fn store(mut section: Section<'_>) -> Store {
-    section.take("url", (), |_| {
-        Err(Wrong::new(
-            "this build has the embedded store only",
-            "leave [store] out: the line lives in this process",
-        ))
-    });
-    section.finish();
-    Store::Embedded
 }
 
 /// One `[[upstream]]` as it stands in the file.

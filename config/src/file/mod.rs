@@ -13,6 +13,7 @@ pub(crate) mod route;
 mod section;
 pub(crate) mod services;
 mod spot;
+mod store;
 mod values;
 pub(crate) mod words;
 
@@ -29,6 +30,7 @@ use self::route::RouteInFile;
 use self::section::Section;
 use self::services::{BookingInFile, SearchInFile};
 pub(crate) use self::spot::Spot;
+pub(crate) use self::store::url as store_url;
 pub(crate) use self::values::address;
 use crate::check::Addresses;
 use crate::problems::{Problems, Wrong};
@@ -84,7 +86,9 @@ pub(crate) fn read(
     let mut file = Section::new(&report, table.get_ref(), String::new(), 1);
 
     let edge = file.table("edge");
-    let store = file.table("store").map_or(Store::Embedded, edge::store);
+    let store = file
+        .table("store")
+        .map_or(Store::Embedded, |section| store::store(section, base_dir));
     let upstreams: Vec<_> = file
         .tables("upstream", limits::UPSTREAMS_MAX)
         .into_iter()

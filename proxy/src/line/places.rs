@@ -242,7 +242,7 @@ pub(super) async fn leave(
         return Err(cases::foreign_origin());
     }
     let claims = Identity::read(&shared.ring.load(), room, asked, None).place(room)?;
-    if claims.round == room.snapshot().round {
+    if claims.round >= room.snapshot().round {
         room.leave(claims.place());
     }
     let names = room.names(asked.secure);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidegate_queue::line::{BLOCKS_MAX, BlockId, Given, Place, Reply, Round, Status, View, VisitId};
+use tidegate_queue::line::{BLOCKS_MAX, BlockId, Given, Known, Place, Reply, Round, Status, View, VisitId};
 use tidegate_queue::store::StoreError;
 use tidegate_queue::wait::Pace;
 use tokio::sync::watch;
@@ -38,8 +38,8 @@ pub struct Driver {
     grants_read: u64,
     ended_read: u64,
     settings_read: u64,
-    /// The highest place this edge has heard of: a store that has lost it must not give it again.
-    known: Option<Place>,
+    /// What this edge has heard so far, and when it last heard anything: a store that has lost it must hear it.
+    known: Option<(Known, Instant)>,
     view: View,
     pace: Pace,
     current: Snapshot,
@@ -118,8 +118,7 @@ impl Driver {
         request.grants_read = self.grants_read;
         request.ended_read = self.ended_read;
         request.settings_read = self.settings_read;
-        self.known = self.known.max(request.back.iter().copied().max());
-        request.known = self.known;
+        request.known = self.known(request.back.iter().copied().max());
         if let Some(held) = &held {
             request.counts = true;
             request.blocks = self.wanted(held);
@@ -141,11 +140,34 @@ impl Driver {
             batch.request.entries(),
             batch.request.arrivals,
         );
+        let missed_notes = reply.missed_notes(&batch.request);
         self.take_in(batch, &reply, sent);
+        if missed_notes {
+            self.report_all();
+        }
         if let Some(held) = &held {
             self.publish(&reply, held);
         }
         Ok(more)
+    }
+
+    /// What a store that lost it must hear; fans may have brought a place higher than any this edge was told of.
+    fn known(&mut self, back: Option<Place>) -> Option<Known> {
+        let (known, heard) = self.known.as_mut()?;
+        known.place = known.place.max(back.unwrap_or(Place::START));
+        known.silent_ms = heard.elapsed().as_millis() as u64;
+        Some(known.clone())
+    }
+
+    /// The line may know nothing of the fans held here and of the visits seen here: says all of it again.
+    fn report_all(&self) {
+        tracing::info!(room = %self.room.config.id, "telling the line again who is here");
+        let room = &self.room;
+        room.inbox.back_again(room.fans.call_again());
+        for live in room.visits.all() {
+            room.inbox.renew(live.id, live.hard_end_ms);
+        }
+        room.fans.wake_all();
     }
 
     fn store_lost(&mut self, error: &StoreError) {
@@ -180,10 +202,12 @@ impl Driver {
         let room = self.room.clone();
         room.clock.set(reply.now_ms, sent);
         let last_given = reply.given.and_then(|given| given.places().last());
-        self.known = self.known.max(last_given.map(|(place, _)| place));
+        let place = self.known.as_ref().map_or(Place::START, |(known, _)| known.place);
+        let place = place.max(last_given.map_or(Place::START, |(place, _)| place));
         self.grants_read = reply.grants.1;
         self.ended_read = reply.ended.1;
-        let new_round = self.current.round != reply.round && self.current.round != Round(0);
+        // A room that turns out to be older than its store knew at first has forgotten nobody.
+        let new_round = self.current.round < reply.round && self.current.round != Round(0);
         let regrouping = self.current.status != Status::Regroup && reply.status == Status::Regroup;
         let announce = self.announces(reply);
         if let Some(settings) = &reply.settings {
@@ -191,6 +215,7 @@ impl Driver {
         }
         let called_before = self.current.front.called_upto;
         self.current.take_over(reply);
+        self.known = Some((Known::of(reply, place, self.current.settings.clone()), sent));
         if regrouping {
             tracing::warn!(room = %room.config.id, epoch = reply.epoch.0, "a new epoch: regrouping");
         }
@@ -287,6 +312,8 @@ impl Driver {
         let room = &self.room;
         room.inbox.absent(room.fans.sweep(room.config.away_after));
         self.view.update(reply, held);
+        // Whoever is held here and not counted there was said to be away by another edge.
+        room.inbox.back_again(room.fans.unseen_in(&reply.blocks));
         self.pace.observe(reply, &self.current.settings);
         self.current.view = Arc::new(self.view.clone());
         self.current.pace = Arc::new(self.pace.clone());

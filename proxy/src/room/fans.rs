@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use tidegate_queue::line::{BlockId, Place, Round, VisitId, Visitor};
+use tidegate_queue::line::{BlockId, BlockView, Place, Round, VisitId, Visitor};
 use tokio::sync::Notify;
 
 use super::reminders::Reminder;
@@ -93,6 +93,13 @@ impl Fan {
     /// True the first time the fan answers a call.
     pub(super) fn answers(&self) -> bool {
         !self.answered.swap(true, Ordering::Relaxed)
+    }
+
+    /// The answer was lost: it is asked for again.
+    fn unanswer(&self) {
+        if self.turn().is_none() {
+            self.answered.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Whether the fan has answered the call.
@@ -244,6 +251,31 @@ impl Fans {
         held.sweep_from = next;
         away.iter().for_each(|place| drop(held.remove(*place)));
         away
+    }
+
+    /// Everyone held, each to answer the call anew.
+    pub(super) fn call_again(&self) -> Vec<Place> {
+        let held = self.lock();
+        held.by_place.values().for_each(|fan| fan.unanswer());
+        held.by_place.keys().copied().collect()
+    }
+
+    /// The fans in line whom `blocks` show absent; they answer anew when they are called.
+    pub(super) fn unseen_in(&self, blocks: &[BlockView]) -> Vec<Place> {
+        let held = self.lock();
+        let mut unseen = Vec::new();
+        for block in blocks {
+            let fans = held.by_place.range(block.id.places());
+            unseen.extend(
+                fans.filter(|(place, fan)| !block.has_present(**place) && fan.turn().is_none())
+                    .map(|(place, fan)| {
+                        fan.unanswer();
+                        fan.wake.notify_waiters();
+                        *place
+                    }),
+            );
+        }
+        unseen
     }
 
     /// The blocks in which fans are held.

@@ -99,6 +99,17 @@ impl Inbox {
         self.ask(|gathered, tell| gathered.back.push_back((place, Some(tell))))
     }
 
+    /// Fans held here all along, whom the line may not count.
+    pub(super) fn back_again(&self, places: Vec<Place>) {
+        if !places.is_empty() {
+            self.put(|gathered| {
+                gathered
+                    .back
+                    .extend(places.into_iter().map(|place| (place, None)))
+            });
+        }
+    }
+
     /// A fan exchanging the admission token.
     pub fn enter(&self, visit: VisitId, visitor: Visitor) -> oneshot::Receiver<Entered> {
         self.ask(|gathered, tell| gathered.enter.push_back(((visit, visitor), tell)))

@@ -125,6 +125,11 @@ impl VisitCache {
         }
     }
 
+    /// Every visit seen here.
+    pub(super) fn all(&self) -> Vec<Arc<Live>> {
+        self.by_id.iter().map(|live| live.clone()).collect()
+    }
+
     /// Every visit is over: the round has ended.
     pub(super) fn end_all(&self) {
         self.by_id

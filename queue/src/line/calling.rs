@@ -147,6 +147,12 @@ impl Calling {
         (silent_all, self.floor > floor)
     }
 
+    /// Everyone up to `floor` was called in a life of the store that this one knows nothing of: open calls are over.
+    pub fn pass_all(&mut self, floor: Place) {
+        self.batches.clear();
+        self.floor = floor;
+    }
+
     fn fade(&mut self) {
         while self.at_risk[0] > CALLS_MAX {
             self.at_risk

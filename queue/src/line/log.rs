@@ -2,33 +2,44 @@
 
 use std::collections::VecDeque;
 
+use super::place::Epoch;
 use super::tick::ENTRIES_MAX;
 
 /// Notes in one reply at most.
 pub const READ_MAX: usize = 2 * ENTRIES_MAX;
 /// Notes one tick may add beside those its entries bring about. So a reply carries all that a tick adds, and an edge
-/// that is alone with its store, as in this version every edge is, has always read everything.
+/// that is alone with its store has always read everything.
 pub const ADDED_MAX: usize = READ_MAX - ENTRIES_MAX;
-/// Notes kept. Beside others that tick more often an edge can fall behind; if it falls behind further than this, it
-/// misses notes. It can tell by its cursor, which then moves on by more than it read, and would have to say again whom
-/// it holds and who of them has answered: a grant that nobody took is undone. No edge does so yet.
-const KEPT: usize = 65_536;
+/// Notes kept, eight replies' worth. Beside others that tick more often an edge can fall behind; if it falls behind
+/// further than this, it misses notes. It can tell by its cursor, which then moves on by more than it read.
+const KEPT: usize = 8 * READ_MAX;
 
 /// Numbered notes, oldest first.
 #[derive(Clone, Debug)]
 pub struct Log<T> {
     notes: VecDeque<T>,
-    /// The number of the next note; the first ever is 1.
+    /// The number of the next note. It rises from epoch to epoch: no edge takes a note of this life of the store for
+    /// one that it has read in the last.
     next: u64,
+    /// The first note of this tick.
+    tick: u64,
 }
 
 impl<T: Copy> Log<T> {
-    /// An empty log whose first note will be number 1.
-    pub fn new() -> Self {
+    /// An empty log for what happens from `epoch` on.
+    pub fn new(epoch: Epoch) -> Self {
+        // Rises with every epoch, and leaves room for as many notes as there can be turns.
+        let next = epoch.first_turn().0 + 1;
         Self {
             notes: VecDeque::new(),
-            next: 1,
+            next,
+            tick: next,
         }
+    }
+
+    /// A tick begins: what is added from now on is its own.
+    pub fn begin_tick(&mut self) {
+        self.tick = self.next;
     }
 
     /// Appends a note.
@@ -40,10 +51,12 @@ impl<T: Copy> Log<T> {
         self.next += 1;
     }
 
-    /// At most [`READ_MAX`] notes after number `cursor`, and the cursor after them.
+    /// At most [`READ_MAX`] notes after number `cursor`, and the cursor after them. Whoever has read nothing hears what
+    /// this tick brought.
     pub fn after(&self, cursor: u64) -> (Vec<T>, u64) {
         let oldest = self.next - self.notes.len() as u64;
-        let from = (cursor + 1).clamp(oldest, self.next);
+        let wanted = if cursor == 0 { self.tick } else { cursor + 1 };
+        let from = wanted.clamp(oldest, self.next);
         let notes: Vec<T> = self
             .notes
             .iter()

@@ -5,7 +5,7 @@
 //! replayed exactly and ten million fans simulated in seconds. What a store must write down before a reply may leave
 //! is returned by [`Line::take_records`].
 //!
-//! The order inside a tick matters and is fixed: once, clock, epoch, expiries, ends, renewals, takes, exchanges, leaves,
+//! The order inside a tick matters and is fixed: once, clock, what the edge knows, expiries, ends, renewals, takes, exchanges, leaves,
 //! absences, returns, answers, admissions, passing over silent calls, calls, arrivals. Slots are freed before they
 //! are given, answers are heard before the lowest ready fan is chosen, and whoever arrives comes last.
 //!
@@ -17,7 +17,8 @@
 //! | `front`, `calling`, `allowance` | who is called and admitted: the order, how many to ask, the rate |
 //! | `slots`, `visits` | the life of a visit, and those there are |
 //! | `once`, `log` | replies and notes kept for edges that missed them |
-//! | `recover` | what outlives a store |
+//! | `recover` | what a journal keeps, and the line made of it again |
+//! | `learn` | what a store that lost it hears from the edges: rounds, epochs, numbers, the reserve |
 //! | `view` | how many are ahead, at an edge |
 
 mod allowance;
@@ -26,6 +27,7 @@ mod calling;
 mod epochs;
 mod fans;
 mod front;
+mod learn;
 mod log;
 mod once;
 mod place;
@@ -43,8 +45,8 @@ pub use place::{BadVisitId, Epoch, Place, Round, Turn, VisitId, Visitor};
 pub use recover::{Record, Saved, SavedVisit};
 pub use settings::{Change, Settings};
 pub use tick::{
-    BLOCKS_MAX, BlockId, BlockView, Counts, ENTRIES_MAX, Entered, Figures, Front, Given, Grant, Refused,
-    Renew, Renewed, Reply, Request, Status,
+    BLOCKS_MAX, BlockId, BlockView, Counts, ENTRIES_MAX, Entered, Figures, Front, Given, Grant, Known,
+    Refused, Renew, Renewed, Reply, Request, Status,
 };
 pub use view::View;
 pub use visits::{Stage, Visit};
@@ -52,6 +54,7 @@ pub use visits::{Stage, Visit};
 use allowance::Allowance;
 use calling::Calling;
 use epochs::Epochs;
+use learn::Loss;
 use log::Log;
 use once::Edges;
 use visits::Visits;
@@ -62,15 +65,6 @@ const GAP_MAX_MS: u64 = 2_000;
 /// A fan who came straight through, or who has just entered, has this long to come back with the cookie. Short, so
 /// that clients which drop cookies cannot eat the room.
 const COME_BACK_MS: u64 = 15_000;
-/// After a loss, edges have this long to report before anyone is called or admitted.
-const REGROUP_MS: u64 = 5_000;
-
-/// Slots held back after a loss for visits that the store can no longer see.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Reserve {
-    slots: u32,
-    until_ms: u64,
-}
 
 /// The line of one room.
 #[derive(Clone, Debug)]
@@ -91,8 +85,7 @@ pub struct Line {
     next_turn: u64,
     grants: Log<Grant>,
     ended: Log<VisitId>,
-    reserve: Reserve,
-    regroup_until_ms: u64,
+    loss: Loss,
     edges: Edges,
     records: Vec<Record>,
     issued: u64,
@@ -119,10 +112,9 @@ impl Line {
             calling: Calling::new(Place::START),
             visits: Visits::default(),
             next_turn: epoch.first_turn().0 + 1,
-            grants: Log::new(),
-            ended: Log::new(),
-            reserve: Reserve::default(),
-            regroup_until_ms: 0,
+            grants: Log::new(epoch),
+            ended: Log::new(epoch),
+            loss: Loss::default(),
             edges: Edges::default(),
             records: Vec::new(),
             issued: 0,
@@ -147,9 +139,11 @@ impl Line {
         if let Some(reply) = self.edges.answered(request)? {
             return Ok(reply);
         }
+        self.grants.begin_tick();
+        self.ended.begin_tick();
         self.advance(now_ms);
-        let known = request.known.filter(|place| self.is_of_round(*place));
-        known.into_iter().for_each(|place| self.know(place));
+        self.notice_move();
+        request.known.iter().for_each(|known| self.learn(known));
         self.expire();
         request.end.iter().for_each(|visit| self.end(*visit));
         let renewed = request.renew.iter().map(|renew| self.renew(*renew)).collect();
@@ -209,23 +203,29 @@ impl Line {
     /// by the round of the next reply; a million visits are not listed one by one.
     pub fn close(&mut self, now_ms: u64) {
         self.advance(now_ms);
-        self.epoch = Epoch::begin(self.now_ms, self.nonce, Some(self.epoch));
-        self.round = Round(self.epoch.0);
+        let epoch = Epoch::begin(self.now_ms, self.nonce, Some(self.epoch));
+        self.begin_round(Round(epoch.0), epoch);
+        self.closed = true;
+        self.records.push(Record::Closed(true));
+    }
+
+    fn begin_round(&mut self, round: Round, epoch: Epoch) {
+        (self.round, self.epoch) = (round, epoch);
         self.visits = Visits::default();
         self.epochs = Epochs::default();
-        self.epochs.life(self.epoch);
+        self.epochs.life(epoch);
         self.called_upto = Place::START;
         self.calling = Calling::new(Place::START);
-        self.reserve = Reserve::default();
+        self.loss = self.loss.forgotten();
         self.issued = 0;
         self.joined = 0;
-        self.closed = true;
+        self.next_turn = self.next_turn.max(epoch.first_turn().0 + 1);
+        (self.grants, self.ended) = (Log::new(epoch), Log::new(epoch));
         self.records.push(Record::Begin {
-            round: self.round,
-            epoch: self.epoch,
+            round,
+            epoch,
             now_ms: self.now_ms,
         });
-        self.records.push(Record::Closed(true));
     }
 
     /// Opens a closed room: the next round gives places.
@@ -250,7 +250,7 @@ impl Line {
             waiting: self.epochs.waiting(),
             ready: self.epochs.ready(),
             active: self.visits.len(),
-            reserve: self.reserve.slots,
+            reserve: self.loss.reserve,
             issued: self.issued,
             admitted: self.admitted,
             departed: self.joined as i64 - self.epochs.counted(self.calling.floor()) as i64,
@@ -277,7 +277,7 @@ impl Line {
     pub fn status(&self) -> Status {
         if self.closed {
             Status::Closed
-        } else if self.now_ms < self.regroup_until_ms {
+        } else if self.now_ms < self.loss.regroup_until_ms {
             Status::Regroup
         } else if self.settings.paused {
             Status::Paused
@@ -298,11 +298,12 @@ impl Line {
     /// Room time follows the store's, never back and never by more than [`GAP_MAX_MS`] at once.
     fn advance(&mut self, store_ms: u64) {
         let elapsed = store_ms.saturating_sub(self.store_ms).min(GAP_MAX_MS);
+        self.loss.silent_ms = store_ms.saturating_sub(self.store_ms);
         self.store_ms = store_ms;
         self.now_ms += elapsed;
         self.allowance.accrue(elapsed, self.settings.admit_per_min);
-        if self.now_ms >= self.reserve.until_ms {
-            self.reserve.slots = 0;
+        if self.now_ms >= self.loss.reserve_until_ms {
+            self.loss.reserve = 0;
         }
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::allowance::Allowance;
+use super::Line;
 use super::bits::Bits;
 use super::calling::Calling;
 use super::epochs::Epochs;
-use super::place::{Epoch, Place, Round, Turn, VisitId, Visitor};
+use super::learn::REGROUP_MS;
+use super::place::{Epoch, Place, Round, VisitId, Visitor};
 use super::settings::{Change, Settings};
 use super::visits::{Stage, Visit, Visits};
-use super::{Line, REGROUP_MS, Reserve};
 
 /// Something a restart must know, in the order in which it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -271,7 +271,7 @@ impl Line {
         line.calling = Calling::new(line.called_upto);
         line.next_turn = (saved.highest_turn + 1).max(line.epoch.first_turn().0 + 1);
         line.visits = line.revived(saved);
-        line.begin_anew(lost_max);
+        line.regroup(lost_max);
         line.records = vec![Record::Begin {
             round,
             epoch: line.epoch,
@@ -307,39 +307,5 @@ impl Line {
             );
         }
         visits
-    }
-
-    /// What every new epoch of a round begins with: no allowance, a reserve, a regroup.
-    fn begin_anew(&mut self, lost_max: u32) {
-        self.allowance = Allowance::default();
-        let free = self.settings.active_max.saturating_sub(self.visits.len());
-        self.reserve = Reserve {
-            slots: lost_max.min(free),
-            until_ms: self.now_ms + self.settings.visit_ttl_ms,
-        };
-        self.regroup_until_ms = self.now_ms + REGROUP_MS;
-    }
-
-    /// Makes sure that `place` is known. One that the store should have given itself, and does not know, shows that
-    /// the store has lost what it knew: an epoch above it begins, with a full reserve.
-    pub(super) fn know(&mut self, place: Place) {
-        let known = self.epochs.life(self.epoch).end;
-        self.epochs.know(place);
-        if place.epoch > self.epoch || (place.epoch == self.epoch && place.number > known) {
-            self.epoch = Epoch::begin(self.now_ms, self.nonce, Some(place.epoch));
-            self.next_turn = self.next_turn.max(self.epoch.first_turn().0 + 1);
-            self.epochs.life(self.epoch);
-            self.begin_anew(u32::MAX);
-            self.records.push(Record::Begin {
-                round: self.round,
-                epoch: self.epoch,
-                now_ms: self.now_ms,
-            });
-        }
-    }
-
-    /// The highest turn given, for conformance and tests.
-    pub fn highest_turn(&self) -> Turn {
-        Turn(self.next_turn - 1)
     }
 }

@@ -10,12 +10,12 @@ use super::visits::{Stage, Visit};
 use super::{COME_BACK_MS, Line};
 
 /// Visits expired in one tick at most; the rest in the next.
-const EXPIRED_MAX: usize = 500;
+const EXPIRED_MAX: usize = 200;
 const _: () = assert!(EXPIRED_MAX <= ADDED_MAX, "an edge would fall behind");
 
 impl Line {
     pub(super) fn free_slots(&self) -> u32 {
-        let taken = self.visits.len().saturating_add(self.reserve.slots);
+        let taken = self.visits.len().saturating_add(self.loss.reserve);
         self.settings.active_max.saturating_sub(taken)
     }
 
@@ -125,10 +125,10 @@ impl Line {
         }
         self.know(id.place);
         let unseen = self.visits.at(id.place).is_none() && !self.epochs.is_admitted(id.place);
-        if self.reserve.slots == 0 || !unseen || hard_end_ms <= self.now_ms {
+        if self.loss.reserve == 0 || !unseen || hard_end_ms <= self.now_ms {
             return None;
         }
-        self.reserve.slots -= 1;
+        self.loss.reserve -= 1;
         self.next_turn = self.next_turn.max(id.turn.0 + 1);
         self.epochs.life(id.place.epoch).admitted.insert(id.place.number);
         self.epochs.clear_waiting(id.place);
@@ -156,6 +156,9 @@ impl Line {
     }
 
     pub(super) fn expire(&mut self) {
+        if self.now_ms < self.loss.grace_until_ms {
+            return;
+        }
         for _ in 0..EXPIRED_MAX {
             let Some((place, visit)) = self.visits.pop_expired(self.now_ms) else {
                 break;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::bits::Words;
+use super::bits::{BLOCK, Words};
 use super::place::{Epoch, Place, Round, Turn, VisitId, Visitor};
 use super::settings::Settings;
 
@@ -15,12 +15,11 @@ pub struct Request {
     pub boot: u64,
     /// Its ordinal; the same one again gets the stored reply and changes nothing.
     pub seq: u64,
-    /// The highest place this edge was ever told of. One that the store does not know of shows that the store has gone
-    /// back in time, before it gives a number twice.
-    pub known: Option<Place>,
-    /// How far the edge has read the grants.
+    /// What this edge has heard so far; absent in the first tick of its life.
+    pub known: Option<Known>,
+    /// How far the edge has read the grants; 0 when it has read none, and then only those of this tick are sent.
     pub grants_read: u64,
-    /// How far the edge has read the visits ended early.
+    /// How far the edge has read the visits ended early, likewise.
     pub ended_read: u64,
     /// The settings version the edge has.
     pub settings_read: u64,
@@ -48,8 +47,47 @@ pub struct Request {
     pub blocks: Vec<BlockId>,
 }
 
-/// Most entries a request may carry; the rest goes with the next.
-pub const ENTRIES_MAX: usize = 1_000;
+/// What an edge knows of the line from the replies it got: a store that has lost some of it, or all, must hear it before
+/// it does anything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// The round. The highest that any edge knows is the one.
+    pub round: Round,
+    /// Whether that round was over.
+    pub closed: bool,
+    /// The epoch of the last reply. One that differs from the line's shows that the edge speaks of the life before.
+    pub epoch: Epoch,
+    /// The highest place this edge was ever told of. One that the store does not know of shows that the store has gone
+    /// back in time, before it gives a number twice.
+    pub place: Place,
+    /// How far fans were called.
+    pub called_upto: Place,
+    /// Live visits.
+    pub active: u32,
+    /// How long ago the last reply came, in milliseconds.
+    pub silent_ms: u64,
+    /// The settings; the highest version that any edge knows is in force.
+    pub settings: Arc<Settings>,
+}
+
+impl Known {
+    /// What a reply tells the edge that got it; `place` is the highest it has heard of, in this reply or before.
+    pub fn of(reply: &Reply, place: Place, settings: Arc<Settings>) -> Self {
+        Self {
+            round: reply.round,
+            closed: reply.status == Status::Closed,
+            epoch: reply.epoch,
+            place: place.max(reply.front.called_upto),
+            called_upto: reply.front.called_upto,
+            active: reply.figures.active,
+            silent_ms: 0,
+            settings,
+        }
+    }
+}
+
+/// Most entries a request may carry; the rest goes with the next. So many keep a Redis busy for two milliseconds.
+pub const ENTRIES_MAX: usize = 500;
 /// Most blocks a request may ask for.
 pub const BLOCKS_MAX: usize = 16;
 
@@ -85,6 +123,18 @@ pub struct BlockId {
     pub index: u32,
 }
 
+impl BlockId {
+    /// The places in it.
+    pub fn places(self) -> std::ops::RangeInclusive<Place> {
+        let first = u64::from(self.index) * BLOCK;
+        let place = |number| Place {
+            epoch: self.epoch,
+            number,
+        };
+        place(first)..=place(first + BLOCK - 1)
+    }
+}
+
 /// The bits of a block as of a tick.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlockView {
@@ -94,6 +144,14 @@ pub struct BlockView {
     pub present: Words,
     /// Of those, the ones who have answered.
     pub ready: Words,
+}
+
+impl BlockView {
+    /// Whether the fan at `place`, which is in this block, is present.
+    pub fn has_present(&self, place: Place) -> bool {
+        let within = place.number % BLOCK;
+        self.present[(within / 32) as usize] & (1 << (within % 32)) != 0
+    }
 }
 
 /// How many fans stand in each block that has any, in line order.
@@ -236,8 +294,8 @@ pub struct Reply {
     pub counts: Option<Arc<Counts>>,
     /// The blocks asked for.
     pub blocks: Vec<BlockView>,
-    /// Grants not read yet, and the cursor after them. Where the cursor moved on by more than there are grants, some were
-    /// lost; that cannot happen to an edge that is alone with its store.
+    /// Grants not read yet, and the cursor after them. Where the cursor moved on by more than there are grants, the edge
+    /// has missed some, as it must in a new epoch; see [`Reply::missed_notes`].
     pub grants: (Vec<Grant>, u64),
     /// Visits that ended early and were not read yet, and the cursor after them, likewise.
     pub ended: (Vec<VisitId>, u64),
@@ -251,6 +309,16 @@ pub struct Reply {
     pub figures: Figures,
     /// The settings, when they changed since the edge read them.
     pub settings: Option<Arc<Settings>>,
+}
+
+impl Reply {
+    /// Whether there were grants or ends that the edge, which had read up to the cursors of `request`, cannot read any
+    /// more. It must then say again whom it holds, who of them has answered, and which visits it has seen.
+    pub fn missed_notes(&self, request: &Request) -> bool {
+        let missed = |read: u64, count: usize, upto: u64| read != 0 && upto != read + count as u64;
+        missed(request.grants_read, self.grants.0.len(), self.grants.1)
+            || missed(request.ended_read, self.ended.0.len(), self.ended.1)
+    }
 }
 
 /// Why a tick was refused, without effect.

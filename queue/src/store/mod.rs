@@ -2,6 +2,7 @@
 
 mod journal;
 mod memory;
+pub mod redis;
 
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ pub enum StoreError {
     /// What must be written down first could not be.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Redis did not answer, or not as it should; what became of the call is not known.
+    #[error(transparent)]
+    Link(#[from] redis::LinkError),
 }
 
 /// What becomes of a round.

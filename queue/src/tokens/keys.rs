@@ -48,13 +48,23 @@ pub enum KeyFileError {
         /// Its permissions.
         mode: u32,
     },
+    /// What was handed over is no key ring.
+    #[error(
+        "{origin} holds no whole key ring ({reason}): give all that `tidegate keys share` printed, unchanged"
+    )]
+    NoRing {
+        /// Where it came from.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No randomness, or a key the library does not take.
     #[error("cannot make a key: the system's source of randomness failed")]
     Make,
 }
 
 /// One generation of keys: a secret for what only Tidegate reads, a pair for what origins verify.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Generation {
     pub(super) kid: String,
@@ -79,7 +89,7 @@ pub struct KeyInfo {
 }
 
 /// The keys of one installation, newest first.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyFile {
     pub(super) keys: Vec<Generation>,
@@ -133,17 +143,48 @@ impl KeyFile {
                 });
             }
         }
+        Self::read(bytes).map_err(damaged)
+    }
+
+    /// The keys in a text that [`KeyFile::to_text`] made. `origin` is what to call it in the error.
+    ///
+    /// # Errors
+    /// Anything in it is not as it was made.
+    pub fn from_text(text: &[u8], origin: &str) -> Result<Self, KeyFileError> {
+        Self::read(text).map_err(|reason| KeyFileError::NoRing {
+            origin: origin.to_owned(),
+            reason,
+        })
+    }
+
+    /// All the keys with their secrets, as a text.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string_pretty(self).expect("keys are plain text and numbers")
+    }
+
+    /// Whether every key of `other` is among these.
+    pub fn includes(&self, other: &Self) -> bool {
+        other.keys.iter().all(|key| self.keys.contains(key))
+    }
+
+    /// Reads and checks; the error is what is wrong, without a secret.
+    fn read(bytes: &[u8]) -> Result<Self, String> {
         // The parser's own words are kept out: they may quote a secret.
-        let file: KeyFile = serde_json::from_slice(bytes)
-            .map_err(|e| damaged(format!("not the expected JSON, line {}", e.line())))?;
+        let file: KeyFile =
+            serde_json::from_slice(bytes).map_err(|e| format!("not the expected JSON, line {}", e.line()))?;
         if file.keys.is_empty() {
-            return Err(damaged("no key in it".to_owned()));
+            return Err("no key in it".to_owned());
         }
-        for key in &file.keys {
-            let pair =
-                Ed25519KeyPair::from_pkcs8(&key.pkcs8).map_err(|_| damaged(format!("key {}", key.kid)))?;
+        for (index, key) in file.keys.iter().enumerate() {
+            let wrong = || Err(format!("key {:?}", key.kid));
+            let Ok(pair) = Ed25519KeyPair::from_pkcs8(&key.pkcs8) else {
+                return wrong();
+            };
             if key.secret.len() < SECRET_LEN || pair.public_key().as_ref() != key.public {
-                return Err(damaged(format!("key {}", key.kid)));
+                return wrong();
+            }
+            if file.keys[..index].iter().any(|before| before.kid == key.kid) {
+                return Err(format!("two keys {:?}", key.kid));
             }
         }
         Ok(file)
@@ -158,14 +199,18 @@ impl KeyFile {
                 source,
             }
         };
-        let text = serde_json::to_vec_pretty(self).map_err(|e| io("write")(e.into()))?;
         let next = path.with_extension("next");
+        // One that a crash left may be open to others; a new one is not.
+        match fs::remove_file(&next) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io("replace")(error)),
+            _ => {}
+        }
         let mut options = fs::OpenOptions::new();
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&next).map_err(io("create"))?;
-        file.write_all(&text)
+        file.write_all(self.to_text().as_bytes())
             .and_then(|()| file.sync_all())
             .map_err(io("write"))?;
         fs::rename(&next, path).map_err(io("replace"))

@@ -7,7 +7,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tidegate_config::Mode;
 use tidegate_queue::line::{
-    Change, Line, Place, Record, Renew, Reply, Request, Round, Saved, Settings, View, VisitId, Visitor,
+    Change, ENTRIES_MAX, Known, Line, Place, Record, Renew, Reply, Request, Round, Saved, Settings, View,
+    VisitId, Visitor,
 };
 
 use super::model::{Model, ModelVisit};
@@ -46,6 +47,8 @@ pub struct World {
     boot: u64,
     seq: u64,
     request: Request,
+    /// What the edge has heard.
+    known: Option<Known>,
     fans: BTreeMap<Place, Fan>,
     front: Place,
     /// The store's time in the last tick.
@@ -98,6 +101,7 @@ impl World {
             boot: 1,
             seq: 0,
             request: Request::default(),
+            known: None,
             fans: BTreeMap::new(),
             front: Place::START,
             settled: false,
@@ -288,6 +292,7 @@ impl World {
         self.boot += 1;
         self.seq = 0;
         self.request = Request::default();
+        self.known = None;
         self.view = View::default();
         self.front = Place::START;
         for (place, fan) in &mut self.fans {
@@ -297,7 +302,7 @@ impl World {
                 fan.visit = None;
                 fan.enters_at_ms = None;
                 // The others reconnect later: a tick carries only so many.
-                fan.connected = self.request.back.len() < 900;
+                fan.connected = self.request.back.len() < ENTRIES_MAX * 9 / 10;
                 if fan.connected {
                     self.request.back.push(*place);
                 }
@@ -326,7 +331,7 @@ impl World {
             let Some(fan) = self.fans.get_mut(&place) else {
                 continue;
             };
-            if fan.gone || self.request.entries() > 900 {
+            if fan.gone || self.request.entries() > ENTRIES_MAX * 9 / 10 {
                 continue;
             }
             let rng = &mut self.rng;
@@ -402,7 +407,7 @@ impl World {
         self.seq += 1;
         (self.request.boot, self.request.seq) = (self.boot, self.seq);
         self.request.counts = true;
-        self.request.known = self.model.numbers.last().copied();
+        self.request.known = self.known.take();
         let held: BTreeSet<_> = self.fans.keys().map(|place| place.block()).collect();
         let floor_block = self.view.floor_block();
         self.request.blocks = held.iter().copied().chain([floor_block]).take(16).collect();
@@ -516,6 +521,8 @@ impl World {
 
     fn take_in(&mut self, request: &Request, reply: &Reply) {
         self.front = reply.front.called_upto;
+        let highest = self.model.numbers.last().copied().unwrap_or(Place::START);
+        self.known = Some(Known::of(reply, highest, self.line.settings().clone()));
         let now = reply.now_ms;
         self.request = Request {
             grants_read: reply.grants.1,

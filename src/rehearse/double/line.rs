@@ -1,6 +1,6 @@
 //! The double's line: small, correct, and wrong in exactly one way when told to.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Overtaken,
     NeverAdmitted,
     OverTheLimit,
+    /// The limit is kept by each edge and not by all together.
+    LimitByEdge,
     OverTheRate,
     AheadGrows,
     TokenForSomeoneElse,
@@ -52,6 +54,9 @@ pub(super) enum Arrival {
 #[derive(Default)]
 struct Waiting {
     socket: Option<UnboundedSender<Value>>,
+    /// Which socket that is, of all that were opened.
+    opened: u64,
+    edge: usize,
     called_at: Option<Instant>,
     ready_at: Option<Instant>,
     shown: Option<usize>,
@@ -62,7 +67,9 @@ pub(super) struct Line {
     pub(super) rules: Rules,
     pub(super) next: u64,
     waiting: BTreeMap<u64, Waiting>,
-    live: HashSet<u64>,
+    /// Who is on the site, and which edge let them in.
+    live: HashMap<u64, usize>,
+    opened: u64,
     allowance: f64,
     accrued_at: Instant,
     ticks: u64,
@@ -74,7 +81,8 @@ impl Line {
             rules,
             next: 0,
             waiting: BTreeMap::new(),
-            live: HashSet::new(),
+            live: HashMap::new(),
+            opened: 0,
             allowance: rules.rate_per_s.max(1.0),
             accrued_at: Instant::now(),
             ticks: 0,
@@ -150,13 +158,15 @@ impl Line {
         }
     }
 
-    fn room_for_one(&self) -> bool {
+    fn room_for_one(&self, edge: usize) -> bool {
         let beyond = if self.rules.fault == Fault::OverTheLimit {
             3
         } else {
             0
         };
-        self.allowance >= 1.0 && self.live.len() < self.rules.limit + beyond
+        let counts = |at: usize| self.rules.fault != Fault::LimitByEdge || at == edge;
+        let live = self.live.values().filter(|at| counts(**at)).count();
+        self.allowance >= 1.0 && live < self.rules.limit + beyond
     }
 
     fn next_to_admit(&self) -> Option<u64> {
@@ -164,9 +174,12 @@ impl Line {
             self.victim(Fault::NeverAdmitted, id)
                 || (self.victim(Fault::Overtaken, id) && ready_at.elapsed() < HELD_BACK)
         };
-        let ready =
-            |(id, fan): (&u64, &Waiting)| fan.ready_at.is_some_and(|at| !held_back(*id, at)).then_some(*id);
-        self.room_for_one().then(|| self.waiting.iter().find_map(ready))?
+        let ready = |(id, fan): (&u64, &Waiting)| {
+            let ready = fan.ready_at.is_some_and(|at| !held_back(*id, at)) && fan.socket.is_some();
+            ready.then_some((*id, fan.edge))
+        };
+        let (id, edge) = self.waiting.iter().find_map(ready)?;
+        self.room_for_one(edge).then_some(id)
     }
 
     fn admit(&mut self, id: u64) {
@@ -174,7 +187,7 @@ impl Line {
             return;
         };
         self.allowance -= 1.0;
-        self.live.insert(id);
+        self.live.insert(id, fan.edge);
         let named = if self.victim(Fault::TokenForSomeoneElse, id) {
             id + 1
         } else {
@@ -209,30 +222,35 @@ impl Line {
     }
 
     /// Someone without a visit arrives, and gets the next id.
-    pub(super) fn arrive(&mut self) -> (u64, Arrival) {
+    pub(super) fn arrive(&mut self, edge: usize) -> (u64, Arrival) {
         let id = self.next;
         self.next += 1;
         self.accrue();
-        if self.waiting.is_empty() && self.room_for_one() {
+        if self.waiting.is_empty() && self.room_for_one(edge) {
             self.allowance -= 1.0;
-            self.live.insert(id);
+            self.live.insert(id, edge);
             return (id, Arrival::Straight);
         }
         self.waiting.insert(id, Waiting::default());
         (id, Arrival::Waits)
     }
 
-    /// A socket opened for a place; what the line says to it comes out of the receiver.
-    pub(super) fn open(&mut self, id: u64) -> UnboundedReceiver<Value> {
+    /// A socket opened for a place; what the line says to it comes out of the receiver. Who was called and has not
+    /// answered is told again.
+    pub(super) fn open(&mut self, id: u64, edge: usize) -> (u64, UnboundedReceiver<Value>) {
         let (socket, frames) = unbounded_channel();
+        self.opened += 1;
         let moved = self.victim(Fault::PlaceChanged, id);
         let number = if moved { id + 1_000 } else { self.number(id) };
         let place = json!({"type": "place", "number": number, "place_token": token(id, number)});
         let _ = socket.send(place);
         if let Some(fan) = self.waiting.get_mut(&id) {
-            fan.socket = Some(socket);
+            if fan.called_at.is_some() && fan.ready_at.is_none() {
+                let _ = socket.send(json!({"type": "called"}));
+            }
+            (fan.socket, fan.opened, fan.edge, fan.shown) = (Some(socket), self.opened, edge, None);
         }
-        frames
+        (self.opened, frames)
     }
 
     /// A fan answers a call.
@@ -242,9 +260,13 @@ impl Line {
         }
     }
 
-    /// A fan's socket is gone.
-    pub(super) fn gone(&mut self, id: u64) {
-        self.waiting.remove(&id);
+    /// One of a fan's sockets is gone; the place is kept.
+    pub(super) fn gone(&mut self, id: u64, socket: u64) {
+        if let Some(fan) = self.waiting.get_mut(&id)
+            && fan.opened == socket
+        {
+            fan.socket = None;
+        }
     }
 
     /// Whether an admitted fan is let in.
@@ -254,11 +276,11 @@ impl Line {
 
     /// Whether a visit is live.
     pub(super) fn is_live(&self, id: u64) -> bool {
-        self.live.contains(&id)
+        self.live.contains_key(&id)
     }
 
     /// Ends a visit; false when there was none.
     pub(super) fn release(&mut self, id: u64) -> bool {
-        self.live.remove(&id)
+        self.live.remove(&id).is_some()
     }
 }

@@ -35,18 +35,25 @@ const TICK: Duration = Duration::from_millis(20);
 
 type Shared = Arc<Mutex<Line>>;
 
-/// A running double; ends when dropped.
+/// A running double with one edge or several on one line; ends when dropped.
 pub(super) struct Double {
-    pub(super) addr: SocketAddr,
+    pub(super) addrs: Vec<SocketAddr>,
     _tasks: JoinSet<()>,
 }
 
+/// What one edge of the double has of its own.
+#[derive(Clone)]
+struct Edge {
+    number: usize,
+    key: &'static str,
+    line: Shared,
+}
+
 impl Double {
-    pub(super) async fn start(rules: Rules) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
-        let addr = listener.local_addr().expect("it is bound");
+    /// With one edge for each key; edges of one site have the same.
+    pub(super) async fn start(rules: Rules, keys: &[&'static str]) -> Self {
         let line = Arc::new(Mutex::new(Line::new(rules)));
-        let mut tasks = JoinSet::new();
+        let (mut addrs, mut tasks) = (Vec::new(), JoinSet::new());
         let ticking = Arc::clone(&line);
         tasks.spawn(async move {
             let mut ticks = interval(TICK);
@@ -55,30 +62,47 @@ impl Double {
                 locked(&ticking).tick();
             }
         });
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let line = Arc::clone(&line);
-                connections.spawn(async move {
-                    let service = service_fn(|request| answer(Arc::clone(&line), request));
-                    let serving = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service);
-                    let _ = serving.with_upgrades().await;
-                });
-            }
-        });
-        Self { addr, _tasks: tasks }
+        for (number, &key) in keys.iter().enumerate() {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+            addrs.push(listener.local_addr().expect("it is bound"));
+            let line = Arc::clone(&line);
+            tasks.spawn(serve(listener, Edge { number, key, line }));
+        }
+        Self { addrs, _tasks: tasks }
     }
 }
 
-async fn answer(line: Shared, mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn serve(listener: TcpListener, edge: Edge) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let edge = edge.clone();
+        connections.spawn(async move {
+            let service = service_fn(|request| answer(edge.clone(), request));
+            let serving =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let _ = serving.with_upgrades().await;
+        });
+    }
+}
+
+async fn answer(edge: Edge, mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let line = edge.line;
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let (place, visit) = (
         id_in(request.headers(), "place"),
         id_in(request.headers(), "visit"),
     );
     let under = path.strip_prefix("/_tidegate/rooms/double/");
+    let navigates = request.headers().contains_key("sec-fetch-mode");
     Ok(match (&method, under) {
+        (&Method::GET, None) if path == "/_tidegate/jwks.json" => finished(
+            Response::builder(),
+            json!({"keys": [{"kid": edge.key}]}).to_string(),
+        ),
+        (&Method::GET, None) if !navigates => finished(
+            Response::builder().status(StatusCode::SERVICE_UNAVAILABLE),
+            json!({"join": format!("/_tidegate/rooms/{ROOM}/places")}).to_string(),
+        ),
         (&Method::GET, None) => {
             let mut line = locked(&line);
             if line.rules.fault == Fault::Errors && (40..46).contains(&line.next) {
@@ -89,7 +113,7 @@ async fn answer(line: Shared, mut request: Request<Incoming>) -> Result<Response
             }
             match visit {
                 Some(visit) if line.is_live(visit) => finished(Response::builder(), "the site"),
-                _ => arrived(&mut line),
+                _ => arrived(&mut line, edge.number),
             }
         }
         (&Method::GET, Some("line")) => {
@@ -103,7 +127,7 @@ async fn answer(line: Shared, mut request: Request<Incoming>) -> Result<Response
             let upgraded = hyper::upgrade::on(&mut request);
             tokio::spawn(async move {
                 if let Ok(raw) = upgraded.await {
-                    converse(line, id, TokioIo::new(raw)).await;
+                    converse(line, id, edge.number, TokioIo::new(raw)).await;
                 }
             });
             let switching = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
@@ -141,8 +165,8 @@ async fn answer(line: Shared, mut request: Request<Incoming>) -> Result<Response
     })
 }
 
-fn arrived(line: &mut Line) -> Response<Full<Bytes>> {
-    let (id, arrival) = line.arrive();
+fn arrived(line: &mut Line, edge: usize) -> Response<Full<Bytes>> {
+    let (id, arrival) = line.arrive(edge);
     let token = token(id, line.number(id));
     match arrival {
         Arrival::Straight => finished(
@@ -169,11 +193,11 @@ fn entered(line: &Line, id: u64) -> Response<Full<Bytes>> {
     )
 }
 
-async fn converse(line: Shared, id: u64, raw: TokioIo<hyper::upgrade::Upgraded>) {
+async fn converse(line: Shared, id: u64, edge: usize, raw: TokioIo<hyper::upgrade::Upgraded>) {
     let (mut sink, mut stream) = WebSocketStream::from_raw_socket(raw, Role::Server, None)
         .await
         .split();
-    let mut frames = locked(&line).open(id);
+    let (socket, mut frames) = locked(&line).open(id, edge);
     loop {
         tokio::select! {
             frame = frames.recv() => match frame {
@@ -190,7 +214,7 @@ async fn converse(line: Shared, id: u64, raw: TokioIo<hyper::upgrade::Upgraded>)
             },
         }
     }
-    locked(&line).gone(id);
+    locked(&line).gone(id, socket);
 }
 
 fn locked(line: &Shared) -> MutexGuard<'_, Line> {
@@ -198,8 +222,8 @@ fn locked(line: &Shared) -> MutexGuard<'_, Line> {
         .expect("no test thread panics while it holds the line")
 }
 
-fn finished(head: http::response::Builder, body: &'static str) -> Response<Full<Bytes>> {
-    head.body(Full::new(Bytes::from_static(body.as_bytes())))
+fn finished(head: http::response::Builder, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    head.body(Full::new(body.into()))
         .expect("the double's headers are well formed")
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Evidence, Verdict};
-use crate::rehearse::observe::{End, FanRecord, Micros, Part, Place, SECOND, Stop};
+use super::{Evidence, Verdict, lost};
+use crate::rehearse::observe::{End, FanRecord, Part, SECOND};
 
 /// What is told in whole seconds is held to within one.
 const WAIT_ROUNDING_S: f64 = 1.0;
@@ -33,13 +33,24 @@ pub(crate) struct Counts {
     pub(crate) in_line: u64,
     /// Of those who were to enter: on the site at the end.
     pub(crate) on_site: u64,
+    /// Of those who were to enter: lost for good, as [`Promise::NobodyLost`](super::Promise::NobodyLost) says.
+    pub(crate) lost: u64,
+    /// Went on at the next edge because they lost their own, or the connection there.
+    pub(crate) moved: u64,
+    /// Went to another edge of their own accord, as planned.
+    pub(crate) roamed: u64,
 }
 
 /// Counts the fans by how their stories ended.
 pub(super) fn counts(evidence: &Evidence<'_>) -> Counts {
-    let mut counts = Counts::default();
+    let mut counts = Counts {
+        lost: lost::lost(evidence).count() as u64,
+        ..Counts::default()
+    };
     for fan in evidence.fans.iter().filter(|fan| fan.end != End::NotYet) {
         counts.arrived += 1;
+        counts.moved += u64::from(fan.moved > 0);
+        counts.roamed += u64::from(fan.roamed);
         let called = fan
             .connections
             .iter()
@@ -116,64 +127,6 @@ pub(super) fn everyone_answered(fans: &[FanRecord]) -> Verdict {
             format!("fan {index} met: {}", kinds.join(", "))
         });
     Verdict::counted(answered, times, example)
-}
-
-/// Nobody who was there and willing to the end was passed over: never called while a later place was called, or never
-/// admitted after answering while a later place was admitted. (Merely not reached yet is not lost.)
-pub(super) fn nobody_lost(evidence: &Evidence<'_>) -> Verdict {
-    if evidence.stop == Stop::Interrupted {
-        return Verdict::unchecked("interrupted before the end");
-    }
-    let before_us = evidence.stopped_us - evidence.noise.tolerance_at(evidence.stopped_us);
-    let highest = |at: fn(&FanRecord) -> Option<Micros>| -> BTreeMap<Option<&str>, Place> {
-        let mut highest = BTreeMap::new();
-        for fan in evidence
-            .fans
-            .iter()
-            .filter(|fan| at(fan).is_some_and(|at_us| at_us < before_us))
-        {
-            if let Some(place) = fan.place() {
-                let known = highest.entry(fan.round()).or_insert(place);
-                *known = place.max(*known);
-            }
-        }
-        highest
-    };
-    let (called, admitted) = (
-        highest(called_us),
-        highest(|fan| Some(fan.admission.as_ref()?.at_us)),
-    );
-    let (mut checked, mut times, mut example) = (0, 0, None);
-    for (index, fan) in evidence
-        .fans
-        .iter()
-        .enumerate()
-        .filter(|(_, fan)| fan.part == Part::Enters)
-    {
-        let Some(place) = fan.place() else { continue };
-        checked += 1;
-        let there = fan.connections.last().filter(|connection| {
-            connection.until_us.is_none() && connection.from_us < before_us && fan.end == End::InLine
-        });
-        let Some(there) = there else { continue };
-        let (passed_by, how) = match (there.here_us, called_us(fan)) {
-            (Some(here_us), _) if here_us >= before_us => (None, ""),
-            (None, None) => (called.get(&fan.round()), "was never called"),
-            // Called, or called and answered, on an earlier socket counts as answered: being there again is answering.
-            _ => (admitted.get(&fan.round()), "answered and was never admitted"),
-        };
-        if let Some(later) = passed_by.filter(|later| **later > place) {
-            times += 1;
-            example.get_or_insert_with(|| {
-                format!("fan {index} at place {place} {how}, though the line went on to place {later}")
-            });
-        }
-    }
-    Verdict::counted(checked, times, example)
-}
-
-fn called_us(fan: &FanRecord) -> Option<Micros> {
-    fan.connections.iter().find_map(|connection| connection.called_us)
 }
 
 /// How the first range each admitted fan was told compares with their wait.

@@ -11,6 +11,8 @@ use crate::rehearse::observe::{Micros, Stop, Terms};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Promise {
+    /// All fans stand in one line.
+    OneLine,
     /// No place is issued twice.
     PlaceOnce,
     /// A place, once given, is never changed.
@@ -29,7 +31,7 @@ pub(crate) enum Promise {
     OwnTokens,
     /// Whoever is admitted gets in.
     AdmittedGetIn,
-    /// The line passes nobody over who is there and willing.
+    /// Nobody who is willing is lost: passed over, or never admitted though there was time for everyone.
     NobodyLost,
     /// Every fan gets an answer in the end.
     EveryoneAnswered,
@@ -37,7 +39,8 @@ pub(crate) enum Promise {
 
 impl Promise {
     /// All of them, most important first.
-    pub(crate) const ALL: [Promise; 11] = [
+    pub(crate) const ALL: [Promise; 12] = [
+        Promise::OneLine,
         Promise::PlaceOnce,
         Promise::PlaceKept,
         Promise::CalledInOrder,
@@ -54,6 +57,7 @@ impl Promise {
     /// The promise, and what is said when it was broken.
     pub(crate) fn says(self) -> (&'static str, &'static str) {
         match self {
+            Promise::OneLine => ("all stand in one line", "two lines at once"),
             Promise::PlaceOnce => ("no place issued twice", "place issued twice"),
             Promise::PlaceKept => ("places never change", "place changed while waiting"),
             Promise::CalledInOrder => ("called in place order", "called out of turn"),
@@ -66,10 +70,7 @@ impl Promise {
             Promise::AheadNeverGrows => ("`ahead` never grows", "`ahead` grew"),
             Promise::OwnTokens => ("tokens are the fan's own", "token for someone else"),
             Promise::AdmittedGetIn => ("whoever is admitted gets in", "admitted, then turned away"),
-            Promise::NobodyLost => (
-                "no one lost in the line",
-                "lost: present, and passed over to the end",
-            ),
+            Promise::NobodyLost => ("no one lost in the line", "lost: willing, and never admitted"),
             Promise::EveryoneAnswered => ("everyone gets through", "gave up after repeated failures"),
         }
     }

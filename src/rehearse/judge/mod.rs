@@ -5,6 +5,7 @@
 
 mod fans;
 mod findings;
+mod lost;
 mod order;
 mod rate;
 mod room;
@@ -14,6 +15,8 @@ mod tokens;
 mod model;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod several_edges;
 
 use super::noise::Noise;
 use super::observe::{Admission, FanRecord, Micros, Stop, Terms};
@@ -33,11 +36,14 @@ pub(crate) struct Evidence<'a> {
     pub(crate) stop: Stop,
     /// When it ended.
     pub(crate) stopped_us: Micros,
+    /// By its terms there was time for everyone.
+    pub(crate) had_time: bool,
 }
 
 /// Judges a rehearsal.
 pub(crate) fn judge(evidence: &Evidence<'_>) -> Findings {
     let verdict = |promise| match promise {
+        Promise::OneLine => order::one_line(evidence),
         Promise::PlaceOnce => tokens::place_once(evidence.fans),
         Promise::PlaceKept => tokens::place_kept(evidence.fans),
         Promise::OwnTokens => tokens::own_tokens(evidence.fans),
@@ -47,7 +53,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Findings {
         Promise::WithinRate => rate::within_rate(evidence),
         Promise::AheadNeverGrows => fans::ahead_never_grows(evidence.fans),
         Promise::AdmittedGetIn => fans::admitted_get_in(evidence.fans),
-        Promise::NobodyLost => fans::nobody_lost(evidence),
+        Promise::NobodyLost => lost::nobody_lost(evidence),
         Promise::EveryoneAnswered => fans::everyone_answered(evidence.fans),
     };
     let admitted = || evidence.fans.iter().filter_map(|fan| fan.admission.as_ref());

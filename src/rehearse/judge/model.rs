@@ -76,6 +76,7 @@ pub(super) fn judged(seed: u64, rules: Rules) -> Findings {
         },
         stop: Stop::Done,
         stopped_us,
+        had_time: true,
     })
 }
 

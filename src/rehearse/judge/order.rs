@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{Evidence, Verdict, decided};
-use crate::rehearse::observe::{FanRecord, Micros, Part, Place};
+use crate::rehearse::observe::{Connection, FanRecord, Micros, Part, Place};
 
 /// A fan who certainly stood waiting at a place between two instants.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,38 @@ pub(super) struct Overtaking {
     pub(super) past: usize,
 }
 
+/// One round follows another, and none goes on beside another: places of two rounds are in no order.
+///
+/// Two rounds went on at once for certain when each admitted somebody after the other had begun to.
+pub(super) fn one_line(evidence: &Evidence<'_>) -> Verdict {
+    let mut rounds: BTreeMap<&str, (Micros, Micros)> = BTreeMap::new();
+    let mut checked = 0;
+    for fan in evidence.fans {
+        let admission = fan
+            .admission
+            .as_ref()
+            .and_then(|admission| decided(admission, evidence.noise));
+        if let (Some((after_us, by_us)), Some(round)) = (admission, fan.round()) {
+            checked += 1;
+            let (began_us, went_on_us) = rounds.entry(round).or_insert((by_us, after_us));
+            *began_us = by_us.min(*began_us);
+            *went_on_us = after_us.max(*went_on_us);
+        }
+    }
+    let spans: Vec<(Micros, Micros)> = rounds.into_values().collect();
+    let beside = |one: &(Micros, Micros), other: &(Micros, Micros)| one.1 > other.0 && other.1 > one.0;
+    let times = spans
+        .iter()
+        .enumerate()
+        .filter(|(nth, span)| spans[..*nth].iter().any(|earlier| beside(earlier, span)))
+        .count() as u64;
+    let example = format!(
+        "{} rounds of the room admitted fans at the same time; do all edges share one store?",
+        times + 1
+    );
+    Verdict::counted(checked, times, Some(example))
+}
+
 /// Calls go out in place order over the fans who are present.
 pub(super) fn calls(evidence: &Evidence<'_>) -> Verdict {
     per_round(evidence, "called", |index, fan, place, stood, taken| {
@@ -50,13 +82,15 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Verdict {
                 ];
                 stood.extend(standing(evidence, index, place, connection.from_us, &ends));
             }
-            let called = connection.called_us.map(|called_us| Taken {
+            // On a later stretch a call may be the first one told again, or have waited for the fan to come back.
+            let called = connection.called_us.filter(|_| !called_before);
+            let called = called.map(|called_us| Taken {
                 fan: index,
                 place,
                 after_us: called_us - evidence.noise.tolerance_at(called_us),
                 by_us: called_us,
             });
-            taken.extend(called);
+            taken.extend(called.filter(|turn| nth == 0 || turn.after_us > connection.from_us));
         }
     })
 }
@@ -65,7 +99,7 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Verdict {
 pub(super) fn admissions(evidence: &Evidence<'_>) -> Verdict {
     per_round(evidence, "admitted", |index, fan, place, stood, taken| {
         for connection in &fan.connections {
-            if let Some(here_us) = connection.here_us {
+            if let Some(here_us) = ready_us(fan, connection) {
                 let ends = [connection.until_us, admitted_us(fan)];
                 stood.extend(standing(evidence, index, place, here_us, &ends));
             }
@@ -81,6 +115,19 @@ pub(super) fn admissions(evidence: &Evidence<'_>) -> Verdict {
             by_us,
         }));
     })
+}
+
+/// Since when a fan was ready on a stretch of waiting: since it answered there. Who answered before, and was admitted there
+/// without being called again, was ready from its beginning: the answer had reached the line from another edge. (Had it
+/// been lost with that edge, a call would have come before the turn.)
+fn ready_us(fan: &FanRecord, stretch: &Connection) -> Option<Micros> {
+    let answered_before = || fan.answered_us.is_some_and(|at_us| at_us <= stretch.from_us);
+    let admitted_here = || {
+        let until_us = stretch.until_us.unwrap_or(Micros::MAX);
+        admitted_us(fan).is_some_and(|at_us| (stretch.from_us..=until_us).contains(&at_us))
+    };
+    let uncalled = stretch.called_us.is_none() && answered_before() && admitted_here();
+    stretch.here_us.or_else(|| uncalled.then_some(stretch.from_us))
 }
 
 /// Narrows a wait seen here to what the server must have seen too: it may have learned of the beginning late, and what

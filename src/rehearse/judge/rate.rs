@@ -115,7 +115,9 @@ fn not_used(fan: &FanRecord) -> bool {
 
 fn answered_and_lost(fan: &FanRecord) -> bool {
     fan.connections.iter().any(|connection| {
-        let lost_us = connection.until_us.filter(|_| connection.here_us.is_some());
+        let lost_us = connection
+            .until_us
+            .filter(|_| connection.here_us.is_some() && !connection.paused);
         lost_us.is_some_and(|lost_us| {
             fan.admission
                 .as_ref()

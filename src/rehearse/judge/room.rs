@@ -201,6 +201,7 @@ mod tests {
             terms,
             stop: Stop::Done,
             stopped_us: 100 * SECOND,
+            had_time: false,
         })
     }
 
@@ -253,9 +254,8 @@ mod tests {
         let runner = |n: i64| FanRecord {
             connections: vec![Connection {
                 from_us: 0,
-                until_us: None,
-                called_us: None,
                 here_us: Some(1),
+                ..Connection::default()
             }],
             admission: Some(Admission {
                 since_us: Some(0),

@@ -124,6 +124,7 @@ impl Fan {
         Ok(Frames {
             socket,
             past: Vec::new(),
+            pings: 0,
         })
     }
 
@@ -151,6 +152,8 @@ pub struct Frames {
     pub socket: WebSocket<TcpStream>,
     /// Every frame so far.
     pub past: Vec<Value>,
+    /// How often the edge asked whether the fan is there.
+    pub pings: u32,
 }
 
 impl Frames {
@@ -165,6 +168,7 @@ impl Frames {
                     return Some(Ok(frame));
                 }
                 Ok(Message::Close(close)) => return Some(Err(close.map_or(1005, |close| close.code.into()))),
+                Ok(Message::Ping(_)) => self.pings += 1,
                 Ok(_) => {}
                 Err(tungstenite::Error::Io(e))
                     if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}

@@ -1,16 +1,25 @@
-//! The harness: a Tidegate process, an origin that remembers what reached it, an HTTP client and a fan.
+//! The harness: Tidegate processes, an origin that remembers what reached it, an HTTP client and a fan; Redis servers
+//! that are killed and fail over, and links that fail.
 
+mod edges;
 mod fan;
+mod fault_link;
 mod http;
 mod origin;
 mod process;
+mod redis;
+mod sentinels;
 
 use std::time::{Duration, Instant};
 
-pub use fan::{Fan, claims};
+pub use edges::{Edge, edges};
+pub use fan::{Fan, Frames, claims};
+pub use fault_link::{FaultLink, Way};
 pub use http::{Response, Sent, raw, send};
 pub use origin::Origin;
-pub use process::{Tidegate, binary, free_port, interrupt};
+pub use process::{Proxy, Tidegate, binary, free_port, interrupt};
+pub use redis::{Persistence, RedisServer};
+pub use sentinels::SentinelTrio;
 
 /// Waits until `done` gives something, and says what it waited for when it never does.
 pub fn eventually<T>(what: &str, within: Duration, mut done: impl FnMut() -> Option<T>) -> T {

@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -23,6 +24,7 @@ pub fn binary() -> Command {
         "DATA_DIR",
         "BOOKING_LISTEN",
         "SEARCH_LISTEN",
+        "STORE_URL",
     ] {
         command.env_remove(format!("TIDEGATE_{name}"));
     }
@@ -46,6 +48,19 @@ pub fn free_port() -> u16 {
 /// The token the tests open the admin API with.
 const ADMIN_TOKEN: &str = "0123456789abcdef-tests";
 
+/// What a proxy in front of an origin may have of its own.
+#[derive(Default)]
+pub struct Proxy {
+    /// Further lines of the room's section.
+    pub room: String,
+    /// URL of the store; left out, the line is embedded.
+    pub store: Option<String>,
+    /// The key file to start with; left out, the proxy makes one.
+    pub keys: Option<PathBuf>,
+    /// Variables of the process.
+    pub env: Vec<(String, String)>,
+}
+
 pub struct Tidegate {
     /// `host:port` of the site.
     pub site: String,
@@ -60,13 +75,36 @@ pub struct Tidegate {
 impl Tidegate {
     /// A proxy with one room, `drop`, in front of `origin`. `room` holds further lines of its section.
     pub fn proxy(origin: SocketAddr, room: &str) -> Self {
+        let proxy = Proxy {
+            room: room.to_owned(),
+            ..Proxy::default()
+        };
+        Self::start(origin, &proxy)
+    }
+
+    /// A proxy with one room, `drop`, in front of `origin`, that has more of its own.
+    pub fn start(origin: SocketAddr, proxy: &Proxy) -> Self {
+        let store = proxy
+            .store
+            .as_ref()
+            .map_or(String::new(), |url| format!("[store]\nurl = \"{url}\"\n\n"));
+        let room = &proxy.room;
         let rest = format!(
-            "[[upstream]]\nname = \"shop\"\nservers = [\"{origin}\"]\n\n\
+            "{store}[[upstream]]\nname = \"shop\"\nservers = [\"{origin}\"]\n\n\
              [[room]]\nid = \"drop\"\n{room}\n\n\
              [[route]]\npath = \"/free/**\"\nupstream = \"shop\"\nfree = true\n\n\
              [[route]]\npath = \"/**\"\nupstream = \"shop\"\nroom = \"drop\"\n"
         );
-        Self::configured("joins_per_address_per_min = 20000", &rest, &[])
+        let edge = "joins_per_address_per_min = 20000";
+        Self::with(proxy.env.clone(), |folder, site, admin| {
+            if let Some(keys) = &proxy.keys {
+                let own = key_path(folder);
+                std::fs::create_dir(own.parent().expect("a folder")).expect("a data directory");
+                // With its mode: keys that others may read are refused.
+                std::fs::copy(keys, own).expect("the keys can be copied");
+            }
+            proxy_args(edge, &rest, folder, site, admin)
+        })
     }
 
     /// A proxy on a file of its own: further lines of `[edge]`, and everything after it. `env` is set for the process.
@@ -76,18 +114,7 @@ impl Tidegate {
             .map(|(name, value)| ((*name).to_owned(), value.display().to_string()))
             .collect();
         Self::with(env, |folder, site, admin| {
-            let config = format!(
-                "[edge]\nlisten = [\"{site}\"]\nadmin_listen = \"{admin}\"\nadmin_token = \"{ADMIN_TOKEN}\"\n\
-                 data_dir = \"{}\"\nsockets_per_address_max = 5000\n{edge}\n\n{rest}",
-                folder.join("data").display()
-            );
-            let file = folder.join("tidegate.toml");
-            std::fs::write(&file, config).expect("the configuration can be written");
-            vec![
-                "proxy".to_owned(),
-                "--config".to_owned(),
-                file.display().to_string(),
-            ]
+            proxy_args(edge, rest, folder, site, admin)
         })
     }
 
@@ -117,7 +144,7 @@ impl Tidegate {
         );
         let args = args(folder.path(), &site, &admin);
         let child = spawn(&args, &env, folder.path());
-        let tidegate = Self {
+        let mut tidegate = Self {
             site,
             admin,
             folder,
@@ -129,15 +156,14 @@ impl Tidegate {
         tidegate
     }
 
-    fn wait_ready(&self) {
-        eventually(
-            &format!("ready; its log:\n{}", self.log()),
-            Duration::from_secs(30),
-            || {
-                TcpStream::connect(&self.admin).ok()?;
-                (send(&self.admin, &Sent::new("GET", "/ready")).status == 200).then_some(())
-            },
-        );
+    fn wait_ready(&mut self) {
+        eventually("ready", Duration::from_secs(30), || {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                panic!("the process ended with {status} before it was ready");
+            }
+            TcpStream::connect(&self.admin).ok()?;
+            (send(&self.admin, &Sent::new("GET", "/ready")).status == 200).then_some(())
+        });
     }
 
     /// What the process said so far.
@@ -147,8 +173,18 @@ impl Tidegate {
 
     /// Ends the process at once, as a power cut to it would, and starts it again on the same data.
     pub fn kill_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// Ends the process at once, as a power cut to it would.
+    pub fn kill(&mut self) {
         self.child.kill().expect("the process can be killed");
         self.child.wait().expect("the process ends");
+    }
+
+    /// Starts the process that was killed or stopped again, on the same data.
+    pub fn restart(&mut self) {
         self.child = spawn(&self.args, &self.env, self.folder.path());
         self.wait_ready();
     }
@@ -159,6 +195,11 @@ impl Tidegate {
         eventually("the process ends after SIGINT", Duration::from_secs(20), || {
             self.child.try_wait().expect("a child")
         })
+    }
+
+    /// The keys it signs with.
+    pub fn key_file(&self) -> PathBuf {
+        key_path(self.folder.path())
     }
 
     pub fn process_id(&self) -> u32 {
@@ -195,6 +236,26 @@ impl Drop for Tidegate {
     }
 }
 
+fn key_path(folder: &Path) -> PathBuf {
+    folder.join("data/keys.json")
+}
+
+/// Writes the file of a proxy, and says how it is started with it.
+fn proxy_args(edge: &str, rest: &str, folder: &Path, site: &str, admin: &str) -> Vec<String> {
+    let config = format!(
+        "[edge]\nlisten = [\"{site}\"]\nadmin_listen = \"{admin}\"\nadmin_token = \"{ADMIN_TOKEN}\"\n\
+         data_dir = \"{}\"\nsockets_per_address_max = 5000\n{edge}\n\n{rest}",
+        folder.join("data").display()
+    );
+    let file = folder.join("tidegate.toml");
+    std::fs::write(&file, config).expect("the configuration can be written");
+    vec![
+        "proxy".to_owned(),
+        "--config".to_owned(),
+        file.display().to_string(),
+    ]
+}
+
 fn log_path(folder: &Path) -> PathBuf {
     folder.join("log.txt")
 }
@@ -221,8 +282,13 @@ fn spawn(args: &[String], env: &[(String, String)], folder: &Path) -> Child {
 
 /// Sends SIGINT, as Ctrl-C does.
 pub fn interrupt(child: &Child) {
+    signal(child, Signal::SIGINT);
+}
+
+/// Sends a signal to a process that was not waited for yet.
+pub fn signal(child: &Child, signal: Signal) {
     let id = nix::unistd::Pid::from_raw(child.id() as i32);
-    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).expect("the process takes a signal");
+    nix::sys::signal::kill(id, signal).expect("the process takes a signal");
 }
 
 /// The first line of `output` that begins with `start`.

@@ -15,7 +15,8 @@ use crate::wire::frame::{self, CloseCode, Decoder};
 
 /// A write that takes longer ends the stream: the other side does not read.
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
-/// A stream with nothing to say says so this often, so that nothing in between takes it for dead.
+/// A stream with nothing to say says so this often, so that nothing in between takes it for dead; a socket that nothing
+/// is heard from is asked this often whether it is there, whatever it is told meanwhile.
 pub(super) const PING_EVERY: Duration = Duration::from_secs(20);
 /// A socket that has answered no ping for this long is gone.
 const SILENT_MAX: Duration = Duration::from_secs(70);
@@ -37,7 +38,7 @@ where
     let _connected = fan.connect();
     let mut decoder = Decoder::default();
     let mut told = Told::default();
-    let (mut wrote_at, mut heard_at) = (Instant::now(), Instant::now());
+    let (mut wrote_at, mut heard_at, mut asked_at) = (Instant::now(), Instant::now(), Instant::now());
     if !early.is_empty() && wire == Wire::Socket {
         let said = decode(&mut decoder, &early);
         if heed(&room, &fan, &said) {
@@ -53,7 +54,12 @@ where
         if wire == Wire::Socket && now.duration_since(heard_at) > SILENT_MAX {
             return;
         }
-        if out.is_empty() && now.duration_since(wrote_at) >= PING_EVERY {
+        let quiet_since = match wire {
+            Wire::Socket => heard_at.max(asked_at),
+            Wire::Events => wrote_at,
+        };
+        if now.duration_since(quiet_since) >= PING_EVERY {
+            asked_at = now;
             keep_alive(wire, &mut out);
         }
         if let Next::Close(code, reason) = next {

@@ -1,6 +1,8 @@
-//! `tidegate keys`: what signs, a new key, the public keys.
+//! `tidegate keys`: what signs, a new key, the public keys, and the whole ring for another edge.
 
-use std::path::PathBuf;
+mod hand_over;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,6 +45,11 @@ pub(crate) fn run(args: Keys) -> anyhow::Result<ExitCode> {
             );
         }
         KeysCommand::Export(at) => println!("{:#}", existing(&path_of(at)?)?.jwks()),
+        KeysCommand::Share(share) => hand_over::share(&existing(&path_of(share.at)?)?, share.force)?,
+        KeysCommand::Adopt(adopt) => {
+            let ring = hand_over::received(adopt.file.as_deref())?;
+            hand_over::adopt(&ring, &path_of(adopt.at)?, adopt.replace)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -57,7 +64,7 @@ fn path_of(at: KeysAt) -> anyhow::Result<PathBuf> {
 }
 
 /// Keys that are there: a listing must not make any.
-fn existing(path: &std::path::Path) -> anyhow::Result<KeyFile> {
+fn existing(path: &Path) -> anyhow::Result<KeyFile> {
     anyhow::ensure!(
         path.exists(),
         "there are no keys at {} yet: the first start makes them, or name another directory with --data-dir",

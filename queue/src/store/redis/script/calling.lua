@@ -1,0 +1,88 @@
+-- Calling ahead: how many fans to ask so that enough have answered by the time there is room.
+
+local BUCKETS, LEARNED_MAX, PRIOR, MILLI = 16, 4096, 8, 1000
+
+-- Nobody called beyond this place, nothing learned.
+function calls_anew(floor_epoch, floor_number)
+    line.floor_epoch, line.floor_number = floor_epoch, floor_number
+    line.batches = {}
+    line.at_risk, line.answered = {}, {}
+    for age = 1, BUCKETS do line.at_risk[age], line.answered[age] = PRIOR, PRIOR / 2 end
+    line.delay_sum_ms, line.delays = 0, 0
+end
+
+local function bucket(delay_ms)
+    local age = floor(delay_ms * BUCKETS / math.max(line.settings.answer_within_ms, 1))
+    return math.min(age, BUCKETS - 1) + 1
+end
+
+local function open_calls()
+    local open = 0
+    for _, batch in ipairs(line.batches) do open = open + batch.called - batch.answered end
+    return open
+end
+
+local function chance_milli(age)
+    return math.max(floor(line.answered[age] * MILLI / math.max(line.at_risk[age], 1)), 1)
+end
+
+-- Fans expected to answer open calls, in thousandths.
+local function hope_milli()
+    local hope = 0
+    for _, batch in ipairs(line.batches) do
+        hope = hope + (batch.called - batch.answered) * chance_milli(bucket(line.now_ms - batch.at_ms))
+    end
+    return hope
+end
+
+local function fade()
+    while line.at_risk[1] > LEARNED_MAX do
+        for age = 1, BUCKETS do
+            line.at_risk[age], line.answered[age] = floor(line.at_risk[age] / 2), floor(line.answered[age] / 2)
+        end
+    end
+    if line.delays > LEARNED_MAX then
+        line.delay_sum_ms, line.delays = floor(line.delay_sum_ms / 2), floor(line.delays / 2)
+    end
+end
+
+local function call_answered(epoch, number)
+    for _, batch in ipairs(line.batches) do
+        if not is_before(batch.epoch, batch.number, epoch, number) then
+            batch.answered = batch.answered + 1
+            local delay_ms = line.now_ms - batch.at_ms
+            line.delay_sum_ms, line.delays = line.delay_sum_ms + delay_ms, line.delays + 1
+            for age = 1, bucket(delay_ms) do
+                line.at_risk[age], line.answered[age] = line.at_risk[age] + 1, line.answered[age] + 1
+            end
+            fade()
+            return
+        end
+    end
+end
+
+-- Those who are before others: present after the floor, ready at or before it. The floor rises to here.
+local function raise_floor(epoch, number)
+    for _, life in ipairs(line.lives) do
+        local from = life.epoch == line.floor_epoch and line.floor_number + 1 or 0
+        local upto = life.epoch == epoch and number or life.last
+        if life.epoch >= line.floor_epoch and life.epoch <= epoch and from <= upto then
+            line.counted = line.counted - count_in('present', life, from, upto) + count_in('ready', life, from, upto)
+            drop_calls(life.epoch, from, upto)
+        end
+    end
+    line.floor_epoch, line.floor_number = epoch, number
+end
+
+-- Passes over calls that are too old: the floor rises, their silence is learned.
+local function retire()
+    local rose = false
+    while line.batches[1] and line.now_ms - line.batches[1].at_ms >= line.settings.answer_within_ms do
+        local batch = table.remove(line.batches, 1)
+        local silent = batch.called - batch.answered
+        line.no_shows = line.no_shows + silent
+        for age = 1, BUCKETS do line.at_risk[age] = line.at_risk[age] + silent end
+        fade()
+        raise_floor(batch.epoch, batch.number)
+    end
+end

@@ -1,0 +1,77 @@
+-- How the front of the line moves: who is called, who is admitted, and who may go straight through.
+
+local CALLS_MAX, ADDED_MAX = 1000, 500
+local CALL_AHEAD_MS, ANSWER_DELAY_MAX_MS, READY_SPARE = 2000, 30000, 16
+
+-- The first place of a kind after this one, as its life and its number.
+local function next_of(kind, epoch, number)
+    for _, life in ipairs(line.lives) do
+        if life.epoch >= epoch and (not COUNTED[kind] or life[COUNTED[kind]] > 0) then
+            local found = next_after(kind, life, life.epoch == epoch and number or 0)
+            if found then return life, found end
+        end
+    end
+end
+
+-- Of those who answered, the lowest place first, while there is a slot and an allowance for it.
+local function admit()
+    if not moves() then return end
+    for _ = 1, ADDED_MAX do
+        if free_slots() == 0 or line.allowance < 60000 then return end
+        local life, number = next_of('ready', 0, 0)
+        if not life then return end
+        clear_waiting(life.epoch, number)
+        local turn, hard_end_ms = grant(life, number, GRANTED, UNTAKEN_MS)
+        note_grant(life.epoch, number, turn, hard_end_ms)
+    end
+end
+
+-- Asks so many fans, in place order, that those ready and those likely to answer cover what could be admitted.
+local function call()
+    if not moves() then return end
+    local delay_ms = line.delays > 0 and floor(line.delay_sum_ms / line.delays) or 1000
+    local horizon_ms = CALL_AHEAD_MS + math.min(delay_ms, ANSWER_DELAY_MAX_MS)
+    local by_rate = floor(line.settings.admit_per_min * horizon_ms / 60)
+    local wanted = math.min(math.max(by_rate, MILLI), (line.settings.active_max + READY_SPARE) * MILLI)
+    local expected = ready_all() * MILLI + hope_milli()
+    local called, fresh = 0, chance_milli(1)
+    while expected < wanted and called < CALLS_MAX do
+        local life, number = next_of('present', line.called_epoch, line.called_number)
+        if not life then break end
+        line.called_epoch, line.called_number = life.epoch, number
+        put('asked', life, number, true)
+        called, expected = called + 1, expected + fresh
+    end
+    if called > 0 then
+        line.batches[#line.batches + 1] = {
+            at_ms = line.now_ms, epoch = line.called_epoch, number = line.called_number, called = called, answered = 0,
+        }
+    end
+end
+
+-- Nobody in line may be overtaken by an arrival.
+local function goes_straight()
+    return moves() and line.settings.mode == MODE_AUTO and open_calls() == 0 and ready_all() == 0
+        and not next_of('present', line.floor_epoch, line.floor_number)
+end
+
+-- Places for new fans. The first go straight through where nobody is in line before them.
+local function give(arrivals)
+    if arrivals == 0 or line.closed or line.settings.draining then return false end
+    local straight = 0
+    if goes_straight() then straight = math.min(free_slots(), floor(line.allowance / 60000), arrivals) end
+    local life = life_of(line.epoch)
+    local first, turn = life.last + 1, line.next_turn
+    for number = first, first + straight - 1 do grant(life, number, ENTERED, COME_BACK_MS) end
+    local last = first + arrivals - 1
+    if straight < arrivals then
+        put_new('present', life, first + straight, last)
+        line.counted = line.counted + arrivals - straight
+    end
+    life.last = last
+    line.issued = line.issued + arrivals
+    line.joined = line.joined + arrivals - straight
+    local hard_end_ms = line.now_ms + line.settings.visit_max_ms
+    local expires_at_ms = math.min(line.now_ms + COME_BACK_MS, hard_end_ms)
+    return { line.epoch, first, arrivals, straight, turn, expires_at_ms, hard_end_ms }
+end

@@ -1,0 +1,165 @@
+-- The life of a visit: granted, taken, entered, renewed, and over. Each visit is a slot in use from its grant on.
+
+local UNTAKEN_MS, COME_BACK_MS = 5000, 15000
+local EXPIRED_MAX, NOTES_KEPT, READ_MAX = 200, 8000, 1000
+local GRANTED, TAKEN, ENTERED, LIVE = 0, 1, 2, 3
+local NOBODY = ''
+
+-- Members of the set of expiries sort as places do.
+local function member_of(epoch, number) return string.format('%016.0f.%016.0f', epoch, number) end
+
+local function place_of(member)
+    return tonumber(string.sub(member, 1, 16)), tonumber(string.sub(member, 18))
+end
+
+local function visit_at(epoch, number)
+    local packed = redis.call('HGET', keys.visits, member_of(epoch, number))
+    if not packed then return nil end
+    local turn, stage, visitor, expires_at_ms, hard_end_ms = unpack(cmsgpack.unpack(packed))
+    return {
+        turn = turn, stage = stage, visitor = visitor, expires_at_ms = expires_at_ms, hard_end_ms = hard_end_ms,
+    }
+end
+
+local function visit_of(epoch, number, turn)
+    local visit = visit_at(epoch, number)
+    return visit and visit.turn == turn and visit or nil
+end
+
+local function put_visit(epoch, number, visit)
+    local member = member_of(epoch, number)
+    local packed = cmsgpack.pack({ visit.turn, visit.stage, visit.visitor, visit.expires_at_ms, visit.hard_end_ms })
+    line.active = line.active + redis.call('HSET', keys.visits, member, packed)
+    redis.call('ZADD', keys.expiry, string.format('%.0f', visit.expires_at_ms), member)
+end
+
+local function remove_visit(epoch, number)
+    local member = member_of(epoch, number)
+    line.active = line.active - redis.call('HDEL', keys.visits, member)
+    redis.call('ZREM', keys.expiry, member)
+end
+
+-- What this tick adds to the notes that every edge reads.
+local new_grants, new_ended = {}, {}
+
+local function note_grant(epoch, number, turn, hard_end_ms)
+    new_grants[#new_grants + 1] = cmsgpack.pack({ epoch, number, turn, hard_end_ms })
+    line.grants_next = line.grants_next + 1
+end
+
+local function note_ended(epoch, number, turn)
+    new_ended[#new_ended + 1] = cmsgpack.pack({ epoch, number, turn })
+    line.ended_next = line.ended_next + 1
+end
+
+local function write_notes(key, notes)
+    for from = 1, #notes, 1000 do
+        redis.call('RPUSH', key, unpack(notes, from, math.min(from + 999, #notes)))
+    end
+    if #notes > 0 then redis.call('LTRIM', key, -NOTES_KEPT, -1) end
+end
+
+-- The notes after `cursor`, and the cursor after them.
+local function notes_after(key, next_note, tick, cursor)
+    local oldest = next_note - redis.call('LLEN', key)
+    local wanted = cursor == 0 and tick or cursor + 1
+    local from = math.min(math.max(wanted, oldest), next_note)
+    local notes = {}
+    if from < next_note then notes = redis.call('LRANGE', key, from - oldest, from - oldest + READ_MAX - 1) end
+    return { notes, from + #notes - 1 }
+end
+
+-- Makes the visit of a place: a slot and one admission's allowance. The caller has seen that there are both.
+local function grant(life, number, stage, within_ms)
+    line.allowance = line.allowance - 60000
+    local turn = line.next_turn
+    line.next_turn = turn + 1
+    line.admitted = line.admitted + 1
+    local hard_end_ms = line.now_ms + line.settings.visit_max_ms
+    put('admitted', life, number, true)
+    put_visit(life.epoch, number, {
+        turn = turn, stage = stage, visitor = NOBODY,
+        expires_at_ms = math.min(line.now_ms + within_ms, hard_end_ms), hard_end_ms = hard_end_ms,
+    })
+    return turn, hard_end_ms
+end
+
+-- The fan never entered: the slot, the allowance and the place are as if there had been no grant.
+local function undo(epoch, number, turn)
+    put('admitted', life_of(epoch), number, false)
+    line.allowance = math.min(line.allowance + 60000, allowance_cap())
+    line.admitted = math.max(line.admitted - 1, 0)
+    note_ended(epoch, number, turn)
+end
+
+local function expire()
+    if line.now_ms < line.grace_until_ms then return end
+    local upto = string.format('%.0f', line.now_ms)
+    local members = redis.call('ZRANGEBYSCORE', keys.expiry, '-inf', upto, 'LIMIT', 0, EXPIRED_MAX)
+    for _, member in ipairs(members) do
+        local epoch, number = place_of(member)
+        local visit = visit_at(epoch, number)
+        remove_visit(epoch, number)
+        if visit and visit.stage < ENTERED then
+            undo(epoch, number, visit.turn)
+        elseif visit then
+            note_ended(epoch, number, visit.turn)
+        end
+    end
+end
+
+local function end_visit(epoch, number, turn)
+    if visit_of(epoch, number, turn) then
+        remove_visit(epoch, number)
+        note_ended(epoch, number, turn)
+    end
+end
+
+local function take(epoch, number, turn)
+    local visit = visit_of(epoch, number, turn)
+    if visit and visit.stage == GRANTED then
+        visit.stage = TAKEN
+        visit.expires_at_ms = math.min(line.now_ms + line.settings.enter_within_ms, visit.hard_end_ms)
+        put_visit(epoch, number, visit)
+    end
+end
+
+-- Until when the visit lives and when it ends; 'theirs' when it is another visitor's, 'over' when it is no more.
+local function enter(epoch, number, turn, visitor)
+    local visit = visit_of(epoch, number, turn)
+    if not visit then return 'over' end
+    if visit.visitor ~= NOBODY and visit.visitor ~= visitor then return 'theirs' end
+    visit.visitor = visitor
+    if visit.stage < ENTERED then
+        visit.stage = ENTERED
+        visit.expires_at_ms =
+            math.min(math.max(visit.expires_at_ms, line.now_ms + COME_BACK_MS), visit.hard_end_ms)
+    end
+    put_visit(epoch, number, visit)
+    return { visit.expires_at_ms, visit.hard_end_ms }
+end
+
+-- A visit that the store lost takes one of the slots held back for it.
+local function adopt(epoch, number, turn, hard_end_ms)
+    if epoch < line.round then return nil end
+    know(epoch, number)
+    local life = life_of(epoch)
+    if line.reserve == 0 or visit_at(epoch, number) or has('admitted', life, number) or hard_end_ms <= line.now_ms then
+        return nil
+    end
+    line.reserve = line.reserve - 1
+    line.next_turn = math.max(line.next_turn, turn + 1)
+    put('admitted', life, number, true)
+    clear_waiting(epoch, number)
+    return { turn = turn, visitor = NOBODY, hard_end_ms = hard_end_ms }
+end
+
+-- Until when the visit lives now; 0 when it is over.
+local function renew(epoch, number, turn, hard_end_ms)
+    local visit = visit_of(epoch, number, turn) or adopt(epoch, number, turn, hard_end_ms)
+    if not visit then return 0 end
+    visit.stage = LIVE
+    visit.expires_at_ms = math.min(line.now_ms + line.settings.visit_ttl_ms, visit.hard_end_ms)
+    put_visit(epoch, number, visit)
+    return visit.expires_at_ms
+end

@@ -1,0 +1,135 @@
+//! The store of a configuration: looked at by `check --live`, named by a flag or a variable, never shown with its password.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use crate::support::{RedisServer, binary};
+
+const SITE: &str = "[[upstream]]\nname = \"shop\"\nservers = [\"127.0.0.1:80\"]\n\n\
+                    [[route]]\npath = \"/**\"\nupstream = \"shop\"\nfree = true\n";
+
+/// A folder with `site.toml`, whose store is `url`.
+fn site(url: Option<&str>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = url.map_or(String::new(), |url| format!("[store]\nurl = \"{url}\"\n\n"));
+    std::fs::write(folder.path().join("site.toml"), format!("{store}{SITE}")).expect("a file");
+    folder
+}
+
+fn run(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
+    binary()
+        .args(args)
+        .envs(env.iter().copied())
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary runs")
+}
+
+fn live(folder: &Path, env: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let output = run(folder, &["check", "--live", "site.toml"], env);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_store_is_looked_at_only_when_that_is_asked_for() {
+    let redis = RedisServer::start();
+    let folder = site(Some(&redis.url()));
+    let (code, said, wrong) = live(folder.path(), &[]);
+    assert_eq!((code, wrong.as_str()), (Some(0), ""), "{said}");
+    assert!(
+        said.contains(&format!("{}: can hold a line", redis.url())),
+        "{said}"
+    );
+    redis.kill();
+    let (code, _, wrong) = live(folder.path(), &[]);
+    assert!(code == Some(64) && wrong.contains("out of reach"), "{wrong}");
+    let alone = run(folder.path(), &["check", "site.toml"], &[]);
+    assert!(alone.status.success(), "a file is good while its store is away");
+    let (code, said, _) = live(site(None).path(), &[]);
+    assert!(code == Some(0) && said.contains("no store to look at"), "{said}");
+}
+
+#[test]
+fn every_finding_is_shown_with_its_remedy() {
+    let redis = RedisServer::start();
+    redis.command::<()>(&[
+        "CONFIG",
+        "SET",
+        "maxmemory",
+        "100mb",
+        "maxmemory-policy",
+        "allkeys-lru",
+    ]);
+    let folder = site(Some("redis://nobody.invalid"));
+    let url = redis.url();
+    let (code, said, wrong) = live(folder.path(), &[("TIDEGATE_STORE_URL", &url)]);
+    assert_eq!(code, Some(64), "{wrong}");
+    assert!(
+        said.contains("good") && !said.contains("can hold"),
+        "the file is: {said}"
+    );
+    assert!(
+        wrong.starts_with(&format!("{url}: ")) && wrong.contains("set it to noeviction"),
+        "{wrong}"
+    );
+    redis.command::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+
+    let replica = RedisServer::start();
+    let port = redis.address().port().to_string();
+    replica.command::<()>(&["REPLICAOF", "127.0.0.1", &port]);
+    crate::support::eventually("a replica", std::time::Duration::from_secs(20), || {
+        (redis.info("replication").get("connected_slaves")?.as_str() == "1").then_some(())
+    });
+    let (code, said, wrong) = live(folder.path(), &[("TIDEGATE_STORE_URL", &url)]);
+    assert!(code == Some(0) && said.contains("can hold a line"), "{wrong}");
+    assert!(
+        wrong.contains("warning: min-replicas-to-write is 0") && wrong.contains("max_replica_lag"),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn a_password_is_shown_nowhere() {
+    let redis = RedisServer::start();
+    redis.command::<()>(&["ACL", "SETUSER", "edge", "on", ">sesame", "~*", "+@all"]);
+    let folder = site(None);
+    let with = |login: &str| redis.url().replace("redis://", &format!("redis://{login}@"));
+    let (code, said, wrong) = live(folder.path(), &[("TIDEGATE_STORE_URL", &with("edge:sesame"))]);
+    assert!(code == Some(0) && said.contains("edge:...@"), "{said}{wrong}");
+    assert!(!format!("{said}{wrong}").contains("sesame"), "{said}{wrong}");
+    let (code, said, wrong) = live(folder.path(), &[("TIDEGATE_STORE_URL", &with("edge:hunter2"))]);
+    assert!(code == Some(64) && wrong.contains("store.url"), "{wrong}");
+    assert!(!format!("{said}{wrong}").contains("hunter2"), "{said}{wrong}");
+    // One that is no URL, from each of the three places.
+    let bad = "redis://hunter2@h";
+    let outputs = [
+        run(
+            folder.path(),
+            &["proxy", "--config", "site.toml", "--store-url", bad],
+            &[],
+        ),
+        run(
+            folder.path(),
+            &["proxy", "--config", "site.toml"],
+            &[("TIDEGATE_STORE_URL", bad)],
+        ),
+        run(site(Some(bad)).path(), &["proxy", "--config", "site.toml"], &[]),
+    ];
+    for (output, place) in outputs
+        .iter()
+        .zip(["--store-url", "TIDEGATE_STORE_URL", "site.toml:2"])
+    {
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(
+            said.contains(place) && said.contains("no password") && !said.contains("hunter2"),
+            "{said}"
+        );
+    }
+}
