@@ -5,7 +5,7 @@
 //! | [`mod@line`] | the rules, as a state machine without clock, I/O or async |
 //! | [`wait`] | how long the wait is likely to be, from the measured speed of the line |
 //! | [`tokens`] | what is signed and handed to fans and origins, and the keys for it |
-//! | [`store`] | where a line lives: one process's memory with a journal |
+//! | [`store`] | where a line lives: one process's memory with a journal, or a Redis that many edges share |
 
 pub mod line;
 pub mod store;

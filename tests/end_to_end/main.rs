@@ -5,10 +5,12 @@
 mod bad_input;
 mod browser;
 mod command_line;
+mod faults;
 mod journey;
 mod keys;
 mod kill;
 mod many_edges;
+mod outage;
 mod redis_harness;
 mod rehearsal;
 mod store;

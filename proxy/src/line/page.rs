@@ -47,9 +47,6 @@ pub async fn arrive(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>) -
                     return Arrival::Answer(answer);
                 }
             }
-            Resumed::StoreLost => {
-                return Arrival::Answer(without_place(room, shared, asked, page::State::StoreLost));
-            }
             Resumed::Arrival => {}
         }
     }

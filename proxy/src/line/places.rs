@@ -111,7 +111,6 @@ async fn fan_of(shared: &Shared, room: &Arc<Room>, asked: &Asked<'_>) -> Result<
     match room.resume(&claims).await {
         Resumed::Fan(fan) => Ok(fan),
         Resumed::Arrival => Err(cases::place_is_over()),
-        Resumed::StoreLost => Err(cases::store_lost(5)),
     }
 }
 

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidegate_queue::line::{BLOCKS_MAX, BlockId, Given, Known, Place, Reply, Round, Status, View, VisitId};
+use tidegate_queue::line::{
+    BLOCKS_MAX, BlockId, Given, Known, Place, Reply, Round, Settings, Status, View, VisitId,
+};
 use tidegate_queue::store::StoreError;
 use tidegate_queue::wait::Pace;
 use tokio::sync::watch;
@@ -72,7 +74,21 @@ impl Driver {
 
     /// The first exchange: from then on the room knows its round and its settings.
     pub async fn begin(&mut self) -> Result<(), StoreError> {
-        self.tick().await.map(|_| ())
+        self.tick().await?;
+        let differing = self
+            .current
+            .settings
+            .differing(&Settings::from(&self.room.config));
+        if !differing.is_empty() {
+            tracing::warn!(
+                room = %self.room.config.id,
+                "the store's settings are in force and not this file's: {}; an operator changed them live, or another \
+                 edge has another file. Change them live, for every edge, with PATCH /api/v1/rooms/{}",
+                differing.join("; "),
+                self.room.config.id,
+            );
+        }
+        Ok(())
     }
 
     /// Ticks until told to stop, and once more for what gathered meanwhile.
@@ -140,9 +156,10 @@ impl Driver {
             batch.request.entries(),
             batch.request.arrivals,
         );
+        let was_lost = !self.current.store_up && self.known.is_some();
         let missed_notes = reply.missed_notes(&batch.request);
         self.take_in(batch, &reply, sent);
-        if missed_notes {
+        if missed_notes || was_lost {
             self.report_all();
         }
         if let Some(held) = &held {
@@ -154,7 +171,8 @@ impl Driver {
     /// What a store that lost it must hear; fans may have brought a place higher than any this edge was told of.
     fn known(&mut self, back: Option<Place>) -> Option<Known> {
         let (known, heard) = self.known.as_mut()?;
-        known.place = known.place.max(back.unwrap_or(Place::START));
+        let brought = back.unwrap_or(Place::START).max(self.room.stamps.last());
+        known.place = known.place.max(brought);
         known.silent_ms = heard.elapsed().as_millis() as u64;
         Some(known.clone())
     }
@@ -289,7 +307,9 @@ impl Driver {
                 (Some((place, _)), _) => Joined::Waiting { round, place },
                 (None, _) => Joined::NoPlaces,
             };
-            let _ = tell.send(joined);
+            if let Err(unheard) = tell.send(joined) {
+                self.room.inbox.take_back(unheard);
+            }
         }
         for (renewed, tell) in reply.renewed.iter().zip(batch.renewed) {
             self.room.visits.renewed(renewed.visit, renewed.expires_at_ms);

@@ -155,6 +155,15 @@ impl Inbox {
         }
     }
 
+    /// What a join brought whose fan is not there any more: they have gone, or have a place that this edge gave them.
+    pub(super) fn take_back(&self, joined: Joined) {
+        match joined {
+            Joined::Waiting { place, .. } => self.absent(vec![place]),
+            Joined::Straight { visit, .. } => self.end(visit),
+            Joined::NoPlaces | Joined::StoreLost => {}
+        }
+    }
+
     /// Asks for a tick soon, with nothing to carry.
     pub(super) fn nudge(&self) {
         self.wake.notify_one();

@@ -11,6 +11,7 @@ mod inbox;
 mod joins;
 mod reminders;
 mod snapshot;
+mod stamps;
 mod visits;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
-use tidegate_queue::line::{Change, Place, Settings, Visit, VisitId, Visitor};
+use tidegate_queue::line::{Change, Place, Settings, Status, Visit, VisitId, Visitor};
 use tidegate_queue::store::{LineStore, Round, StoreError};
 use tidegate_queue::tokens::{self, KeyRing};
 use tokio::sync::oneshot;
@@ -35,6 +36,8 @@ pub use joins::Joins;
 pub use reminders::Reminders;
 pub use snapshot::{Snapshot, Standing};
 pub use visits::{Live, VisitCache};
+
+use stamps::Stamps;
 
 /// A request waits at most this long for a tick to answer it. Ticks take milliseconds; a store that is slower than
 /// this is answered for as if it were gone.
@@ -62,6 +65,7 @@ pub struct Room {
     pub joins: Joins,
     /// What time it is in the room.
     pub clock: RoomClock,
+    stamps: Stamps,
     snapshot: ArcSwap<Snapshot>,
     stock: ArcSwapOption<Stock>,
     names: [Names; 2],
@@ -74,8 +78,6 @@ pub enum Resumed {
     Fan(Arc<Fan>),
     /// The place is used up, or of another round: its fan is an arrival.
     Arrival,
-    /// The store does not answer.
-    StoreLost,
 }
 
 impl Room {
@@ -100,6 +102,7 @@ impl Room {
             visits: VisitCache::default(),
             joins: Joins::new(joins_per_min),
             clock: RoomClock::default(),
+            stamps: Stamps::default(),
             snapshot: ArcSwap::from_pointee(Snapshot::before_the_first_tick(settings)),
             stock: ArcSwapOption::empty(),
             names,
@@ -129,11 +132,31 @@ impl Room {
         }
     }
 
-    /// Joins a new fan; answered by the next tick.
+    /// Joins a new fan; answered by the next tick, or by this edge itself while the store does not answer.
     pub async fn join(&self) -> Joined {
+        if !self.snapshot().store_up {
+            return self.stamp();
+        }
         match self.inbox.join() {
-            Some(answer) => within(answer).await.unwrap_or(Joined::StoreLost),
+            Some(answer) => within(answer).await.unwrap_or_else(|| self.stamp()),
             None => Joined::StoreLost,
+        }
+    }
+
+    /// A place that says when the fan arrived, which the store takes over when it answers again.
+    fn stamp(&self) -> Joined {
+        let snapshot = self.snapshot();
+        if snapshot.round == tidegate_queue::line::Round(0) {
+            return Joined::StoreLost;
+        }
+        if snapshot.settings.draining || snapshot.status == Status::Closed {
+            return Joined::NoPlaces;
+        }
+        Joined::Waiting {
+            round: snapshot.round,
+            place: self
+                .stamps
+                .next(self.clock.now_ms(), self.store.nonce(), snapshot.epoch),
         }
     }
 
@@ -152,10 +175,14 @@ impl Room {
                 Resumed::Arrival
             };
         }
+        let hold = || Resumed::Fan(self.fans.hold(place, claims.round, claims.visitor));
+        if !self.snapshot().store_up {
+            // The line hears of them when it is back, and says so if the place is used up.
+            return hold();
+        }
         match within(self.inbox.back(place)).await {
-            Some(true) => Resumed::Fan(self.fans.hold(place, claims.round, claims.visitor)),
+            Some(true) | None => hold(),
             Some(false) => Resumed::Arrival,
-            None => Resumed::StoreLost,
         }
     }
 

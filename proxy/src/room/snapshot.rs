@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_config::Mode;
-use tidegate_queue::line::{Figures, Front, Place, Reply, Round, Settings, Status, View};
+use tidegate_queue::line::{Epoch, Figures, Front, Place, Reply, Round, Settings, Status, View};
 use tidegate_queue::wait::Pace;
 
 use super::Fan;
@@ -21,6 +21,8 @@ const UPDATE_MAX_MS: u64 = 20_000;
 pub struct Snapshot {
     /// The round; tokens of another are arrivals.
     pub round: Round,
+    /// The epoch of the last reply.
+    pub epoch: Epoch,
     /// What the line is doing.
     pub status: Status,
     /// Where it stands.
@@ -69,6 +71,7 @@ impl Snapshot {
         let status = Status::Regroup;
         Self {
             round: Round(0),
+            epoch: Epoch(0),
             status,
             front,
             figures,
@@ -82,6 +85,7 @@ impl Snapshot {
     /// Takes over what a reply says for itself; the view is the driver's to keep.
     pub(super) fn take_over(&mut self, reply: &Reply) {
         self.round = reply.round;
+        self.epoch = reply.epoch;
         self.status = reply.status;
         self.front = reply.front;
         self.figures = reply.figures;

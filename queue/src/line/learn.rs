@@ -15,6 +15,9 @@ use super::tick::Known;
 
 /// After a loss, edges have this long to report before anyone is called or admitted.
 pub(super) const REGROUP_MS: u64 = 5_000;
+/// After a time in which edges gave places by themselves they have this long to say so: nobody is called before all of
+/// those are in line.
+const REPORT_MS: u64 = 2_000;
 
 /// What is remembered of a loss until it is made good. Times are room time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +81,7 @@ impl Line {
 
     pub(super) fn notice_move(&mut self) {
         if std::mem::take(&mut self.loss.moved) {
-            self.begin_epoch(None);
+            self.begin_epoch(self.epoch);
         }
     }
 
@@ -130,29 +133,38 @@ impl Line {
     }
 
     /// Makes sure that `place` is known. One that the store should have given itself, and does not know, shows that
-    /// the store has lost what it knew: an epoch above it begins.
+    /// the store has lost what it knew: an epoch above it begins. So it does after one that an edge gave by itself, but
+    /// then nothing is lost.
     pub(super) fn know(&mut self, place: Place) {
         let end = self.epochs.life(self.epoch).end;
         self.epochs.know(place);
-        if place.epoch > self.epoch || (place.epoch == self.epoch && place.number > end) {
-            self.begin_epoch(Some(place.epoch));
+        if place.epoch > self.epoch && place.epoch.is_stamp() {
+            self.rise_above(place.epoch);
+            self.loss.regroup_until_ms = self.loss.regroup_until_ms.max(self.now_ms + REPORT_MS);
+        } else if place.epoch > self.epoch || (place.epoch == self.epoch && place.number > end) {
+            self.begin_epoch(place.epoch);
         }
     }
 
-    /// An epoch above all that are known, and above `above`.
-    fn begin_epoch(&mut self, above: Option<Epoch>) {
-        self.epoch = Epoch::begin(self.now_ms, self.nonce, Some(self.epoch).max(above));
+    /// From now on places are of an epoch above all that are known, and above `above`.
+    fn rise_above(&mut self, above: Epoch) {
+        self.epoch = Epoch::begin(self.now_ms, self.nonce, Some(self.epoch.max(above)));
         self.next_turn = self.next_turn.max(self.epoch.first_turn().0 + 1);
         self.epochs.life(self.epoch);
-        (self.grants, self.ended) = (Log::new(self.epoch), Log::new(self.epoch));
-        let settings = &self.settings;
-        self.loss.grace_until_ms = self.now_ms + settings.visit_ttl_ms;
-        self.regroup(self.admissions_within(self.loss.silent_ms));
         self.records.push(Record::Begin {
             round: self.round,
             epoch: self.epoch,
             now_ms: self.now_ms,
         });
+    }
+
+    /// The store has lost something: a new epoch, and what follows from not knowing.
+    fn begin_epoch(&mut self, above: Epoch) {
+        self.rise_above(above);
+        (self.grants, self.ended) = (Log::new(self.epoch), Log::new(self.epoch));
+        let settings = &self.settings;
+        self.loss.grace_until_ms = self.now_ms + settings.visit_ttl_ms;
+        self.regroup(self.admissions_within(self.loss.silent_ms));
     }
 
     /// What every loss begins with: no allowance, slots held back for `unseen` visits, a pause for reports.

@@ -16,24 +16,53 @@ pub struct Round(pub u64);
 pub struct Epoch(pub u64);
 
 impl Epoch {
-    /// Bits of an id that tell apart two edges beginning an epoch in the same second.
-    const NONCE_BITS: u32 = 20;
+    /// Bits of an id below its second.
+    const WITHIN_BITS: u32 = 20;
+    /// Of those, the highest is set in an epoch that an edge begins by itself; see [`Epoch::stamp`].
+    const STAMP: u64 = 1 << 19;
+    /// And so many tell apart two edges that begin one in the same tenth of a second.
+    const STAMP_NONCE_BITS: u32 = 15;
 
     /// The id of an epoch begun at `now_ms` (Unix time) by whoever drew `nonce`: above every epoch known anywhere.
     ///
     /// It is also of a later second than those, whatever the clock says, so that its turns are its own: two restarts
     /// within a second, the first of whose grants was lost, would otherwise give the same turn of the same place twice.
     pub fn begin(now_ms: u64, nonce: u32, highest_known: Option<Epoch>) -> Self {
-        let nonce = u64::from(nonce) & ((1 << Self::NONCE_BITS) - 1);
-        let second = highest_known.map_or(0, |known| (known.0 >> Self::NONCE_BITS) + 1);
-        Self(((now_ms / 1_000).max(second) << Self::NONCE_BITS) | nonce)
+        let nonce = u64::from(nonce) & (Self::STAMP - 1);
+        let second = highest_known.map_or(0, |known| known.second() + 1);
+        Self(((now_ms / 1_000).max(second) << Self::WITHIN_BITS) | nonce)
+    }
+
+    /// The epoch in which the edge of `nonce` gives places to those who arrive at `now_ms` (room time) while the store
+    /// does not answer: one for each tenth of a second, above `known`, the store's epoch.
+    ///
+    /// Such places are stamps of arrival. They are worth what any other place is worth, at any edge, and stand in the
+    /// order of time, whichever edges gave them; those of one tenth of a second stand edge by edge.
+    pub fn stamp(now_ms: u64, nonce: u32, known: Epoch) -> Self {
+        let second = (now_ms / 1_000).max(known.second() + 1);
+        let tenth = if second == now_ms / 1_000 {
+            now_ms % 1_000 / 100
+        } else {
+            0
+        };
+        let nonce = u64::from(nonce) & ((1 << Self::STAMP_NONCE_BITS) - 1);
+        Self((second << Self::WITHIN_BITS) | Self::STAMP | (tenth << Self::STAMP_NONCE_BITS) | nonce)
+    }
+
+    /// Whether an edge began it while the store did not answer: a store that does not know it has lost nothing.
+    pub fn is_stamp(self) -> bool {
+        self.0 & Self::STAMP != 0
+    }
+
+    fn second(self) -> u64 {
+        self.0 >> Self::WITHIN_BITS
     }
 
     /// The first turn given in this epoch: above every turn of an earlier one, and exact in a JSON number.
     ///
     /// An epoch would have to grant four million visits a second for the ranges of two epochs to meet.
     pub fn first_turn(self) -> Turn {
-        Turn((self.0 >> Self::NONCE_BITS) << 22)
+        Turn(self.second() << 22)
     }
 }
 
@@ -153,6 +182,28 @@ mod tests {
         assert!(second > first);
         assert!(second.first_turn() > first.first_turn());
         assert!(Epoch::begin(1_700_000_001_000, 0, Some(first)).first_turn() > first.first_turn());
+    }
+
+    #[test]
+    fn stamps_stand_after_the_store_s_places_and_in_the_order_of_time() {
+        let store = Epoch::begin(1_700_000_000_950, u32::MAX, None);
+        let stamps: Vec<Epoch> = [
+            1_700_000_000_950,
+            1_700_000_001_080,
+            1_700_000_001_190,
+            1_700_000_002_000,
+        ]
+        .into_iter()
+        .map(|now_ms| Epoch::stamp(now_ms, u32::MAX, store))
+        .collect();
+        assert!(stamps.is_sorted() && store < stamps[0], "{stamps:?}");
+        assert!(!store.is_stamp() && stamps.iter().all(|stamp| stamp.is_stamp()));
+        assert!(
+            Epoch::stamp(1_700_000_001_250, 0, store) > stamps[2],
+            "whichever edge"
+        );
+        let after = Epoch::begin(1_700_000_000_000, 0, stamps.last().copied());
+        assert!(after > stamps[3] && after.first_turn() > stamps[3].first_turn());
     }
 
     #[test]

@@ -49,6 +49,29 @@ impl From<&Room> for Settings {
     }
 }
 
+impl Settings {
+    /// What differs from `file`, the settings that a file has, each as `name = this, not that`; whatever an operator changes
+    /// only while it runs is left aside.
+    pub fn differing(&self, file: &Settings) -> Vec<String> {
+        let (Ok(serde_json::Value::Object(own)), Ok(serde_json::Value::Object(file))) =
+            (serde_json::to_value(self), serde_json::to_value(file))
+        else {
+            return Vec::new();
+        };
+        let differing = own.iter().filter(|(name, value)| {
+            !matches!(name.as_str(), "version" | "paused" | "draining") && file.get(*name) != Some(*value)
+        });
+        differing
+            .map(|(name, value)| {
+                format!(
+                    "{name} = {value}, not {}",
+                    file.get(name).unwrap_or(&serde_json::Value::Null)
+                )
+            })
+            .collect()
+    }
+}
+
 #[cfg(test)]
 impl Settings {
     /// A room that holds everyone, of ten slots: for unit tests.

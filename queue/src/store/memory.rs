@@ -128,6 +128,11 @@ impl LineStore for MemoryStore {
         self.tick_now(request)
     }
 
+    fn nonce(&self) -> u32 {
+        // It is alone with its store.
+        0
+    }
+
     async fn configure(&self, change: Change) -> Result<Arc<Settings>, StoreError> {
         let mut inner = self.lock();
         let settings = inner.line.configure(&change);

@@ -40,6 +40,9 @@ pub trait LineStore: Send + Sync {
     /// One exchange; see [`crate::line::Line::tick`].
     async fn tick(&self, request: &Request) -> Result<Arc<Reply>, StoreError>;
 
+    /// A small number that tells this edge from all others on the store; see [`crate::line::Epoch::stamp`].
+    fn nonce(&self) -> u32;
+
     /// Changes settings for every edge.
     async fn configure(&self, change: Change) -> Result<Arc<Settings>, StoreError>;
 

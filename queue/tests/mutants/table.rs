@@ -35,14 +35,14 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "slots held back after a loss are given away",
         "slots.rs",
-        "self.visits.len().saturating_add(self.reserve.slots)",
+        "self.visits.len().saturating_add(self.loss.reserve)",
         "self.visits.len()",
     ),
     mutant(
         "nothing is held back after a loss",
-        "recover.rs",
-        "slots: lost_max.min(free),",
-        "slots: 0,",
+        "learn.rs",
+        "self.loss.reserve = self.loss.reserve.max(unseen).min(free);",
+        "let _ = (unseen, free);",
     ),
     mutant(
         "the last who answered goes first",
@@ -150,14 +150,14 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "numbers the store has lost are given again",
-        "recover.rs",
-        "if place.epoch > self.epoch || (place.epoch == self.epoch && place.number > known) {",
-        "if place.epoch > self.epoch {",
+        "learn.rs",
+        "} else if place.epoch > self.epoch || (place.epoch == self.epoch && place.number > end) {",
+        "} else if place.epoch > self.epoch {",
     ),
     mutant(
         "an edge that knows more numbers is not heard",
-        "mod.rs",
-        "        known.into_iter().for_each(|place| self.know(place));\n",
+        "learn.rs",
+        "            self.know(known.place);\n",
         "",
     ),
     mutant(
@@ -234,9 +234,9 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a store that lost its numbers admits at once",
-        "recover.rs",
-        "self.regroup_until_ms = self.now_ms + REGROUP_MS;",
-        "self.regroup_until_ms = self.now_ms;",
+        "learn.rs",
+        "self.loss.regroup_until_ms = self.now_ms + REGROUP_MS;",
+        "self.loss.regroup_until_ms = self.now_ms;",
     ),
     mutant(
         "silent fans keep the line waiting for their answer",

@@ -79,7 +79,6 @@ async fn try_open(
     };
     let fan = match resumed {
         Resumed::Fan(fan) => fan,
-        Resumed::StoreLost => return Err(cases::store_lost(5)),
         Resumed::Arrival => {
             let identity = Identity::read(&ring, room, asked, None);
             join_anew(shared, room, asked, &identity).await?

@@ -10,12 +10,15 @@
 //! | `…:expiry` | sorted set | places of live visits by when they expire | one member a live visit |
 //! | `…:grants`, `…:ended` | list | notes that every edge reads, packed | 8,000 each, 40 B each |
 //! | `…:replies` | hash | edge to its last reply, packed | 64 edges, 25 kB each at most |
+//! | `tidegate:edges` | set | numbers that edges have drawn | 15 bits each, begun anew when half are taken |
 //! | `tidegate:keys` | set | ids of the signing keys of all edges | 8 B a rotation |
 
 use tidegate_config::RoomId;
 
 /// The ids of the signing keys that the edges of a store have.
 pub(super) const SIGNING_KEYS: &[u8] = b"tidegate:keys";
+/// The numbers that tell edges apart.
+pub(super) const EDGES: &[u8] = b"tidegate:edges";
 /// What [`examine`](fn@super::examine) writes and removes again.
 pub(super) const TRIAL: &[u8] = b"tidegate:trial";
 

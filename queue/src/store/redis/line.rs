@@ -88,6 +88,10 @@ impl LineStore for RedisLine {
         Ok(Arc::new(codec::reply(&bytes, request)?))
     }
 
+    fn nonce(&self) -> u32 {
+        self.nonce
+    }
+
     async fn configure(&self, change: Change) -> Result<Arc<Settings>, StoreError> {
         let bytes = self.call("configure", &codec::change(&change)).await?;
         Ok(Arc::new(codec::settings(&bytes)?))

@@ -4,6 +4,7 @@ mod backoff;
 mod codec;
 mod common_keys;
 mod connector;
+mod edges;
 mod error;
 mod examine;
 mod keys;
@@ -35,7 +36,8 @@ pub struct Redis {
 
 impl Redis {
     /// Connects, and refuses a deployment that could lose or forget places, or whose edges sign with other keys than
-    /// `kids`, the ids of this edge's own, newest first. `nonce` tells this edge's epochs from another's.
+    /// `kids`, the ids of this edge's own, newest first. `nonce`, drawn at random, tells this edge from others, or the
+    /// next number that none has drawn.
     ///
     /// # Errors
     /// Each with its remedy.
@@ -43,6 +45,7 @@ impl Redis {
         let link = Link::connect(store).await?;
         examine::require_fit(&link, store, keys::TRIAL).await?;
         common_keys::agree_on_keys(&link, keys::SIGNING_KEYS, kids).await?;
+        let nonce = edges::draw(&link, keys::EDGES, nonce).await?;
         let lag_ms = u64::try_from(store.max_replica_lag.as_millis()).unwrap_or(u64::MAX);
         let link = Arc::new(link);
         Ok(Self { link, nonce, lag_ms })

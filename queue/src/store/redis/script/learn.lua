@@ -1,6 +1,6 @@
 -- What a store that lost something hears from the edges, and what it does until it knows again.
 
-local REGROUP_MS = 5000
+local REGROUP_MS, REPORT_MS = 5000, 2000
 
 -- Holds back slots for at least this many visits, as far as there are any.
 local function hold_back(unseen)
@@ -20,11 +20,16 @@ local function regroup(unseen)
     line.regroup_until_ms = line.now_ms + REGROUP_MS
 end
 
--- An epoch above all that are known, and above this one.
-local function begin_epoch(above)
+-- From now on places are of an epoch above all that are known, and above this one.
+local function rise_above(above)
     line.epoch = new_epoch(math.max(line.epoch, above))
     line.next_turn = math.max(line.next_turn, first_turn(line.epoch) + 1)
     life_of(line.epoch)
+end
+
+-- The store has lost something: a new epoch, and what follows from not knowing.
+local function begin_epoch(above)
+    rise_above(above)
     redis.call('UNLINK', keys.grants, keys.ended)
     line.grants_next, line.ended_next = first_turn(line.epoch) + 1, first_turn(line.epoch) + 1
     grants_tick, ended_tick, new_grants, new_ended = line.grants_next, line.ended_next, {}, {}
@@ -33,12 +38,18 @@ local function begin_epoch(above)
 end
 
 -- Makes sure that a place is known. One that the store should have given itself, and does not know, shows that the
--- store has lost what it knew: an epoch above it begins.
+-- store has lost what it knew: an epoch above it begins. So it does after one that an edge gave by itself, but then
+-- nothing is lost.
 function know(epoch, number)
     local given = life_of(line.epoch).last
     local life = life_of(epoch)
     life.last = math.max(life.last, number)
-    if epoch > line.epoch or (epoch == line.epoch and number > given) then begin_epoch(epoch) end
+    if epoch > line.epoch and is_stamp(epoch) then
+        rise_above(epoch)
+        line.regroup_until_ms = math.max(line.regroup_until_ms, line.now_ms + REPORT_MS)
+    elseif epoch > line.epoch or (epoch == line.epoch and number > given) then
+        begin_epoch(epoch)
+    end
 end
 
 local function highest_epoch(known) return math.max(known.epoch, known.place[1], known.round) end

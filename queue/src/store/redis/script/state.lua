@@ -36,16 +36,19 @@ local function life_of(epoch)
     return life
 end
 
-local NONCES = 1048576
+local WITHIN_SECOND, STAMP = 1048576, 524288
+
+-- Whether an edge began this epoch by itself.
+local function is_stamp(epoch) return floor(epoch / STAMP) % 2 == 1 end
 
 -- The id of an epoch above all of `known`.
 local function new_epoch(known)
     local second = floor(line.now_ms / 1000)
-    if known then second = math.max(second, floor(known / NONCES) + 1) end
-    return second * NONCES + line.nonce % NONCES
+    if known then second = math.max(second, floor(known / WITHIN_SECOND) + 1) end
+    return second * WITHIN_SECOND + line.nonce % STAMP
 end
 
-local function first_turn(epoch) return floor(epoch / NONCES) * 4194304 end
+local function first_turn(epoch) return floor(epoch / WITHIN_SECOND) * 4194304 end
 
 local function allowance_cap() return math.max(60000, 1000 * line.settings.admit_per_min) end
 

@@ -93,7 +93,7 @@ impl World {
     async fn new(server: &Server, script: &'static Script, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let link = Arc::new(Link::connect(&store(&server.url())).await.expect("a link"));
-        let settings = Settings {
+        let mut settings = Settings {
             version: 1,
             mode: *[Mode::Auto, Mode::On].choose(&mut rng).expect("two modes"),
             active_max: rng.random_range(1..60),
@@ -106,6 +106,10 @@ impl World {
             draining: false,
             notice: None,
         };
+        if seed % 4 == 1 {
+            // Room enough for everyone.
+            (settings.mode, settings.active_max, settings.admit_per_min) = (Mode::Auto, 500, 60_000);
+        }
         let room = "drop".parse().expect("an id");
         let line = RedisLine::new(link.clone(), &room, settings.clone(), NONCE, LAG_MS).by(script);
         let mut world = Self {
@@ -326,6 +330,14 @@ impl World {
     fn some_place(&mut self) -> Option<Place> {
         let mut place = *self.places.choose(&mut self.rng)?;
         match self.rng.random_range(0..400) {
+            _ if !self.stormy => {}
+            3..6 => {
+                let nonce = self.rng.random_range(0..3);
+                place.epoch = Epoch::stamp(self.clock_ms, nonce, place.epoch);
+                place.number = self.rng.random_range(1..20);
+                self.places.push(place);
+                self.places.sort_unstable();
+            }
             0 => place.number += self.rng.random_range(1..100),
             1 => place.epoch = Epoch(place.epoch.0 + (1 << 20)),
             2 => place.epoch = Epoch(place.epoch.0 - (1 << 20)),
@@ -352,8 +364,10 @@ impl World {
 
     fn request(&mut self, at: usize) -> Request {
         let arrivals = match self.rng.random_range(0..200) {
-            0 => self.rng.random_range(1_000..9_000),
-            1 => 70_000,
+            0 if self.stormy => self.rng.random_range(1_000..9_000),
+            1 if self.stormy => 70_000,
+            // A quiet room is empty now and then, so that fans go straight through.
+            20..60 if !self.stormy => 0,
             2..60 => self.rng.random_range(1..20),
             _ => 0,
         };

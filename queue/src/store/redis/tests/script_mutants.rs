@@ -9,7 +9,7 @@ use crate::store::redis::link::Script;
 const OPERATIONS: u32 = 20_000;
 
 /// What is broken, the text that must occur once, and what stands there instead.
-const MUTANTS: [(&str, &str, &str); 18] = [
+const MUTANTS: [(&str, &str, &str); 19] = [
     ("visits never expire", "\n    expire()\n", "\n"),
     (
         "one visit more than the limit",
@@ -63,8 +63,13 @@ const MUTANTS: [(&str, &str, &str); 18] = [
     ),
     (
         "a number that the store lost is given again",
-        "if epoch > line.epoch or (epoch == line.epoch and number > given) then",
-        "if epoch > line.epoch then",
+        "elseif epoch > line.epoch or (epoch == line.epoch and number > given) then",
+        "elseif epoch > line.epoch then",
+    ),
+    (
+        "a place that an edge gave by itself is taken for a loss",
+        "if epoch > line.epoch and is_stamp(epoch) then",
+        "if false then",
     ),
     (
         "a visit that was adopted leaves its slot held back",
