@@ -83,6 +83,8 @@ pub const WAITING_STATUS: u16 = 200;
 /// How long an old primary answers after a failover: what Redis ships as `min-replicas-max-lag`. A longer one holds
 /// back more slots after a failover, a shorter one stops writes when a replica is slow for a moment.
 pub const MAX_REPLICA_LAG: Duration = Duration::from_secs(10);
+/// The same for a server that is alone: nothing takes its place but itself, with what it wrote a second ago.
+pub const MAX_REPLICA_LAG_ALONE: Duration = Duration::from_secs(1);
 
 /// Booking's database, under `data_dir`.
 pub const DATABASE_URL: &str = "sqlite:booking.db";

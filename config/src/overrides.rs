@@ -145,9 +145,9 @@ impl Config {
             self.store = match self.store {
                 Store::Redis(store) => Store::Redis(RedisStore { url, ..store }),
                 Store::Embedded => Store::Redis(RedisStore {
+                    max_replica_lag: url.usual_lag(),
                     url,
                     tls_ca: None,
-                    max_replica_lag: defaults::MAX_REPLICA_LAG,
                 }),
             };
         }
@@ -315,7 +315,7 @@ mod tests {
                 Store::Embedded => panic!("it stayed embedded"),
             }
         };
-        assert_eq!(moved(up()), ("redis://:...@elsewhere:6379".to_owned(), 10));
+        assert_eq!(moved(up()), ("redis://:...@elsewhere:6379".to_owned(), 1));
         let text = format!(
             "[store]\nurl = \"redis://here\"\nmax_replica_lag = \"2s\"\n{}",
             crate::examples::UP

@@ -4,10 +4,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::file::words;
-use crate::limits;
 use crate::problems::did_you_mean;
+use crate::{defaults, limits};
 
 /// Where a Redis deployment is and who asks. `Debug` and `Display` never show the password.
 #[derive(Clone, PartialEq, Eq)]
@@ -72,6 +73,16 @@ impl fmt::Display for Node {
             write!(f, "[{}]:{}", self.host, self.port)
         } else {
             write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl StoreUrl {
+    /// How long a replaced primary may go on answering, where the file does not say.
+    pub(crate) fn usual_lag(&self) -> Duration {
+        match self.deployment {
+            Deployment::Single(_) => defaults::MAX_REPLICA_LAG_ALONE,
+            Deployment::Sentinel { .. } | Deployment::Cluster(_) => defaults::MAX_REPLICA_LAG,
         }
     }
 }

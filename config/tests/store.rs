@@ -44,6 +44,10 @@ fn a_url_puts_the_line_into_redis() {
     let Ok(config) = read("[store]\nurl = 'redis://h'") else {
         panic!("this is enough");
     };
+    assert!(matches!(config.store, Store::Redis(store) if store.max_replica_lag == Duration::from_secs(1)));
+    let Ok(config) = read("[store]\nurl = 'redis-cluster://h'") else {
+        panic!("this is enough");
+    };
     assert!(matches!(config.store, Store::Redis(store) if store.max_replica_lag == Duration::from_secs(10)));
 }
 

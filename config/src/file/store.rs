@@ -13,12 +13,12 @@ pub(crate) fn store(mut section: Section<'_>, base_dir: &Path) -> Store {
     let is_empty = section.entries().next().is_none();
     let url = section.take_option("url", parsed(url));
     let tls_ca = section.take_option("tls_ca", parsed(files::pem(base_dir, "CERTIFICATE")));
+    let usual_lag = url
+        .value
+        .as_ref()
+        .map_or(defaults::MAX_REPLICA_LAG, StoreUrl::usual_lag);
     let max_replica_lag = section
-        .take(
-            "max_replica_lag",
-            defaults::MAX_REPLICA_LAG,
-            duration(limits::MAX_REPLICA_LAG),
-        )
+        .take("max_replica_lag", usual_lag, duration(limits::MAX_REPLICA_LAG))
         .value;
     if !is_empty && !section.has("url") {
         section.missing(

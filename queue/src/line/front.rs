@@ -12,7 +12,7 @@ use super::{COME_BACK_MS, Line};
 /// A grant that no edge takes to its fan within this is undone: the edge that held the fan is gone.
 const UNTAKEN_MS: u64 = 5_000;
 /// Fans called in one tick at most.
-const CALLS_MAX: u64 = 1_000;
+const CALLS_MAX: u64 = 500;
 /// Calls run ahead far enough to cover this much of what could be admitted, beyond the time answers take.
 const CALL_AHEAD_MS: u64 = 2_000;
 /// Answers slower than this do not stretch the calls further ahead.

@@ -10,7 +10,7 @@ use super::visits::{Stage, Visit};
 use super::{COME_BACK_MS, Line};
 
 /// Visits expired in one tick at most; the rest in the next.
-const EXPIRED_MAX: usize = 200;
+const EXPIRED_MAX: usize = 100;
 const _: () = assert!(EXPIRED_MAX <= ADDED_MAX, "an edge would fall behind");
 
 impl Line {

@@ -87,7 +87,7 @@ impl Known {
 }
 
 /// Most entries a request may carry; the rest goes with the next. So many keep a Redis busy for two milliseconds.
-pub const ENTRIES_MAX: usize = 500;
+pub const ENTRIES_MAX: usize = 250;
 /// Most blocks a request may ask for.
 pub const BLOCKS_MAX: usize = 16;
 

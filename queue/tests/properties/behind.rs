@@ -85,7 +85,7 @@ fn no_grant_and_no_end_is_left_for_the_next_reply() {
     let (round, given) = (reply.round, reply.given.expect("places"));
     let held: Vec<Place> = given.places().map(|(place, _)| place).collect();
     // A tick calls only so many.
-    for _ in 0..5 {
+    for _ in 0..10 {
         edge.tick(Request::default());
     }
     let called_upto = edge.tick(Request::default()).front.called_upto;

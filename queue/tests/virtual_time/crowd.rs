@@ -18,7 +18,7 @@ const IDLE_MS: u64 = 100;
 /// Two ticks are at least this far apart: a round trip.
 const TRIP_MS: u64 = 5;
 /// Entries of each kind an edge sends in one tick; six kinds stay within what a tick may carry.
-const SENT_MAX: usize = 160;
+const SENT_MAX: usize = 40;
 
 /// Settings of a room in which nothing but the rate binds.
 pub fn settings(admit_per_min: u32) -> Settings {

@@ -12,13 +12,20 @@ local FIELDS_MAX = 1000
 local ZEROS = string.rep('\0', BLOCK_BYTES)
 local ONES = string.rep('\255', BLOCK_BYTES)
 
+-- From so many changed bytes on, writing a block whole is cheaper.
+local FIELDS_WORTH = 12
+
 local blocks, tallies = {}, {}
+-- The block of each kind that was touched last: nearly always the next one.
+local touched = {}
 
 local function page_key(kind, epoch, page)
     return string.format('%s%s:%.0f:%.0f', keys.bits, kind, epoch, page)
 end
 
 local function load_block(kind, epoch, index)
+    local near = touched[kind]
+    if near and near.index == index and near.epoch == epoch then return near end
     local id = string.format('%s:%.0f:%.0f', kind, epoch, index)
     local block = blocks[id]
     if not block then
@@ -26,10 +33,13 @@ local function load_block(kind, epoch, index)
         local from = (index % PAGE_BLOCKS) * BLOCK_BYTES
         local key = page_key(kind, epoch, page)
         local bytes = redis.call('GETRANGE', key, from, from + BLOCK_BYTES - 1)
-        block = { kind = kind, epoch = epoch, page = page, key = key, from = from, set = {}, dirty = false }
+        block = {
+            kind = kind, epoch = epoch, index = index, page = page, key = key, from = from, set = {}, changed = 0,
+        }
         block.bytes = bytes == '' and ZEROS or bytes
         blocks[id] = block
     end
+    touched[kind] = block
     return block
 end
 
@@ -81,8 +91,8 @@ local function put(kind, life, number, on)
     local offset, mask = floor(within / 8), bit.lshift(1, within % 8)
     local byte = byte_at(block, offset)
     if (bit.band(byte, mask) ~= 0) == on then return false end
+    if not block.set[offset] then block.changed = block.changed + 1 end
     block.set[offset] = bit.bxor(byte, mask)
-    block.dirty = true
     counted(kind, life, index, on and 1 or -1)
     return true
 end
@@ -95,7 +105,7 @@ local function put_new(kind, life, first, last)
         local upto = math.min(last, index * BLOCK + BLOCK - 1)
         local block = load_block(kind, life.epoch, index)
         if number % BLOCK == 0 and upto == index * BLOCK + BLOCK - 1 then
-            block.bytes, block.set, block.whole = ONES, {}, true
+            block.bytes, block.set, block.changed = ONES, {}, BLOCK_BYTES
         else
             local within, to = number % BLOCK, upto % BLOCK
             while within <= to do
@@ -109,7 +119,7 @@ local function put_new(kind, life, first, last)
                 end
             end
         end
-        block.dirty = true
+        block.changed = BLOCK_BYTES
         counted(kind, life, index, upto - number + 1)
         number = upto + 1
     end
@@ -155,6 +165,13 @@ local function next_after(kind, life, after)
         local within = math.max(number - index * BLOCK, 0)
         local offset = floor(within / 8)
         local first_byte = offset
+        -- What is not changed yet is searched at once.
+        if block.changed == 0 then
+            local byte = bit.band(byte_at(block, offset), bit.band(bit.lshift(255, within % 8), 255))
+            if byte == 0 then
+                offset = (string.find(block.bytes, '[^%z]', offset + 2) or BLOCK_BYTES + 1) - 1
+            end
+        end
         while offset < BLOCK_BYTES do
             local byte = byte_at(block, offset)
             if offset == first_byte then byte = bit.band(byte, bit.lshift(255, within % 8)) end
@@ -170,12 +187,8 @@ local function next_after(kind, life, after)
     end
 end
 
-local ONES_IN = {}
-for byte = 0, 255 do
-    local ones = 0
-    for low = 0, 7 do ones = ones + bit.band(bit.rshift(byte, low), 1) end
-    ONES_IN[byte] = ones
-end
+-- How many bits are set in each half of a byte.
+local ONES_IN = { [0] = 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4 }
 
 -- How many bits are set in `from` to `to`, both included.
 local function count_in(kind, life, from, to)
@@ -195,7 +208,7 @@ local function count_in(kind, life, from, to)
                 if byte ~= 0 then
                     if low > offset * 8 then byte = bit.band(byte, bit.lshift(255, low - offset * 8)) end
                     if high < offset * 8 + 7 then byte = bit.band(byte, bit.rshift(255, offset * 8 + 7 - high)) end
-                    total = total + ONES_IN[bit.band(byte, 255)]
+                    total = total + ONES_IN[bit.band(byte, 15)] + ONES_IN[bit.band(bit.rshift(byte, 4), 15)]
                 end
             end
         end
@@ -222,7 +235,7 @@ end
 local function write_bits()
     local pages = {}
     for _, block in pairs(blocks) do
-        if block.dirty then
+        if block.changed > 0 then
             local fields = pages[block.key]
             if not fields then
                 fields = { block = block }
@@ -232,11 +245,14 @@ local function write_bits()
                     redis.call('SETRANGE', block.key, PAGE_BYTES - 1, '\0')
                 end
             end
-            if block.whole then redis.call('SETRANGE', block.key, block.from, bytes_of(block)) end
-            for offset, byte in pairs(block.set) do
-                local at = #fields
-                fields[at + 1], fields[at + 2] = 'SET', 'u8'
-                fields[at + 3], fields[at + 4] = '#' .. (block.from + offset), byte
+            if block.changed >= FIELDS_WORTH then
+                redis.call('SETRANGE', block.key, block.from, bytes_of(block))
+            else
+                for offset, byte in pairs(block.set) do
+                    local at = #fields
+                    fields[at + 1], fields[at + 2] = 'SET', 'u8'
+                    fields[at + 3], fields[at + 4] = '#' .. (block.from + offset), byte
+                end
             end
         end
     end

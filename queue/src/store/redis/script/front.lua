@@ -1,6 +1,6 @@
 -- How the front of the line moves: who is called, who is admitted, and who may go straight through.
 
-local CALLS_MAX, ADDED_MAX = 1000, 500
+local CALLS_MAX, ADDED_MAX = 500, 250
 local CALL_AHEAD_MS, ANSWER_DELAY_MAX_MS, READY_SPARE = 2000, 30000, 16
 
 -- The first place of a kind after this one, as its life and its number.
@@ -16,10 +16,13 @@ end
 -- Of those who answered, the lowest place first, while there is a slot and an allowance for it.
 local function admit()
     if not moves() then return end
+    local epoch, number = 0, 0
     for _ = 1, ADDED_MAX do
         if free_slots() == 0 or line.allowance < 60000 then return end
-        local life, number = next_of('ready', 0, 0)
+        local life
+        life, number = next_of('ready', epoch, number)
         if not life then return end
+        epoch = life.epoch
         clear_waiting(life.epoch, number)
         local turn, hard_end_ms = grant(life, number, GRANTED, UNTAKEN_MS)
         note_grant(life.epoch, number, turn, hard_end_ms)

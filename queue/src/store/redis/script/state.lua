@@ -79,8 +79,9 @@ local function begin_round(round, epoch)
     line.round, line.epoch = round, epoch
     for _, life in ipairs(line.lives) do drop_life(life) end
     -- Nothing that was touched in this tick is written back.
-    blocks, tallies = {}, {}
-    redis.call('UNLINK', keys.visits, keys.expiry, keys.grants, keys.ended)
+    blocks, tallies, touched = {}, {}, {}
+    forget_visits()
+    redis.call('UNLINK', keys.grants, keys.ended)
     line.lives = {}
     life_of(epoch)
     line.called_epoch, line.called_number = 0, 0

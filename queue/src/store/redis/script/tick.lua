@@ -9,6 +9,7 @@ end
 
 local function write()
     write_bits()
+    write_visits()
     write_notes(keys.grants, new_grants)
     write_notes(keys.ended, new_ended)
     redis.call('SET', keys.line, cmsgpack.pack(line))
@@ -88,6 +89,9 @@ function calls.tick(request)
     line.store_id = store
     if request.known then learn(request.known) end
     expire()
+    read_visits({
+        request['end'], request.renew, request.take, request.enter, request.leave, request.back, request.here,
+    })
     local renewed, entered, spent = {}, {}, {}
     for _, visit in ipairs(request['end']) do end_visit(visit[1], visit[2], visit[3]) end
     for index, visit in ipairs(request.renew) do
@@ -106,7 +110,7 @@ function calls.tick(request)
     call()
     local given = give(request.arrivals)
     write_bits()
-    blocks, tallies = {}, {}
+    blocks, tallies, touched = {}, {}, {}
     write_notes(keys.grants, new_grants)
     write_notes(keys.ended, new_ended)
     new_grants, new_ended = {}, {}

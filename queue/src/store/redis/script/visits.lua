@@ -1,24 +1,71 @@
 -- The life of a visit: granted, taken, entered, renewed, and over. Each visit is a slot in use from its grant on.
 
 local UNTAKEN_MS, COME_BACK_MS = 5000, 15000
-local EXPIRED_MAX, NOTES_KEPT, READ_MAX = 200, 8000, 1000
+local EXPIRED_MAX, NOTES_KEPT, READ_MAX = 100, 4000, 500
 local GRANTED, TAKEN, ENTERED, LIVE = 0, 1, 2, 3
 local NOBODY = ''
 
 -- Members of the set of expiries sort as places do.
-local function member_of(epoch, number) return string.format('%016.0f.%016.0f', epoch, number) end
+local members = {}
+
+local function member_of(epoch, number)
+    local of_epoch = members[epoch]
+    if not of_epoch then
+        of_epoch = { before = string.format('%016.0f.', epoch) }
+        members[epoch] = of_epoch
+    end
+    local member = of_epoch[number]
+    if not member then
+        member = of_epoch.before .. string.format('%016.0f', number)
+        of_epoch[number] = member
+    end
+    return member
+end
 
 local function place_of(member)
     return tonumber(string.sub(member, 1, 16)), tonumber(string.sub(member, 18))
 end
 
-local function visit_at(epoch, number)
-    local packed = redis.call('HGET', keys.visits, member_of(epoch, number))
-    if not packed then return nil end
+-- The visits of this tick by member, `false` where there is none, and which of them are to be written or removed.
+local visits, put_members, removed_members = {}, {}, {}
+
+local function unpacked(packed)
+    if not packed then return false end
     local turn, stage, visitor, expires_at_ms, hard_end_ms = unpack(cmsgpack.unpack(packed))
     return {
         turn = turn, stage = stage, visitor = visitor, expires_at_ms = expires_at_ms, hard_end_ms = hard_end_ms,
     }
+end
+
+local CHUNK = 500
+
+local function read_members(wanted)
+    for from = 1, #wanted, CHUNK do
+        local upto = math.min(from + CHUNK - 1, #wanted)
+        local packed = redis.call('HMGET', keys.visits, unpack(wanted, from, upto))
+        for at = from, upto do visits[wanted[at]] = unpacked(packed[at - from + 1]) end
+    end
+end
+
+-- Reads all visits of the places that a request names, at once.
+local function read_visits(lists)
+    local wanted = {}
+    for _, list in ipairs(lists) do
+        for _, place in ipairs(list) do
+            local member = member_of(place[1], place[2])
+            if visits[member] == nil then
+                visits[member] = false
+                wanted[#wanted + 1] = member
+            end
+        end
+    end
+    read_members(wanted)
+end
+
+local function visit_at(epoch, number)
+    local member = member_of(epoch, number)
+    if visits[member] == nil then read_members({ member }) end
+    return visits[member] or nil
 end
 
 local function visit_of(epoch, number, turn)
@@ -26,17 +73,48 @@ local function visit_of(epoch, number, turn)
     return visit and visit.turn == turn and visit or nil
 end
 
+-- Where nothing is known of the place's visit, it has none.
 local function put_visit(epoch, number, visit)
     local member = member_of(epoch, number)
-    local packed = cmsgpack.pack({ visit.turn, visit.stage, visit.visitor, visit.expires_at_ms, visit.hard_end_ms })
-    line.active = line.active + redis.call('HSET', keys.visits, member, packed)
-    redis.call('ZADD', keys.expiry, string.format('%.0f', visit.expires_at_ms), member)
+    if not visits[member] then line.active = line.active + 1 end
+    visits[member] = visit
+    put_members[member], removed_members[member] = true, nil
 end
 
 local function remove_visit(epoch, number)
     local member = member_of(epoch, number)
-    line.active = line.active - redis.call('HDEL', keys.visits, member)
-    redis.call('ZREM', keys.expiry, member)
+    line.active = line.active - 1
+    visits[member] = false
+    put_members[member], removed_members[member] = nil, true
+end
+
+function forget_visits()
+    visits, put_members, removed_members = {}, {}, {}
+    redis.call('UNLINK', keys.visits, keys.expiry)
+end
+
+-- Calls a command with so many arguments at a time.
+local function call_all(command, key, arguments)
+    for from = 1, #arguments, CHUNK * 2 do
+        redis.call(command, key, unpack(arguments, from, math.min(from + CHUNK * 2 - 1, #arguments)))
+    end
+end
+
+local function write_visits()
+    local removed, packed, expiries = {}, {}, {}
+    for member in pairs(removed_members) do removed[#removed + 1] = member end
+    for member in pairs(put_members) do
+        local visit = visits[member]
+        local at = #packed
+        packed[at + 1] = member
+        packed[at + 2] =
+            cmsgpack.pack({ visit.turn, visit.stage, visit.visitor, visit.expires_at_ms, visit.hard_end_ms })
+        expiries[at + 1], expiries[at + 2] = string.format('%.0f', visit.expires_at_ms), member
+    end
+    call_all('HDEL', keys.visits, removed)
+    call_all('ZREM', keys.expiry, removed)
+    call_all('HSET', keys.visits, packed)
+    call_all('ZADD', keys.expiry, expiries)
 end
 
 -- What this tick adds to the notes that every edge reads.
@@ -95,14 +173,15 @@ end
 local function expire()
     if line.now_ms < line.grace_until_ms then return end
     local upto = string.format('%.0f', line.now_ms)
-    local members = redis.call('ZRANGEBYSCORE', keys.expiry, '-inf', upto, 'LIMIT', 0, EXPIRED_MAX)
-    for _, member in ipairs(members) do
+    local expired = redis.call('ZRANGEBYSCORE', keys.expiry, '-inf', upto, 'LIMIT', 0, EXPIRED_MAX)
+    read_members(expired)
+    for _, member in ipairs(expired) do
         local epoch, number = place_of(member)
         local visit = visit_at(epoch, number)
         remove_visit(epoch, number)
-        if visit and visit.stage < ENTERED then
+        if visit.stage < ENTERED then
             undo(epoch, number, visit.turn)
-        elseif visit then
+        else
             note_ended(epoch, number, visit.turn)
         end
     end
