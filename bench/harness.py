@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -182,6 +183,32 @@ class Nginx(Process):
         (folder / "site" / "answer").write_bytes(b"you are in\n" * 93)
         super().__init__(name, [nginx, "-p", str(folder), "-c", "nginx.conf"])
         self.wait_for(self.origin_port)
+
+
+class Redis(Process):
+    """A server of its own, empty; it writes down what it is told each second, as a line's store should."""
+
+    def __init__(self, name, append_only=True):
+        server = shutil.which("redis-server")
+        if server is None:
+            raise CannotMeasure("redis-server is not installed")
+        port, = free_ports(1)
+        self.url = f"redis://127.0.0.1:{port}"
+        # Not under target: what it writes is big, and of no use afterwards.
+        self.data = tempfile.TemporaryDirectory(prefix="tidegate-bench-")
+        super().__init__(name, [
+            server, "--port", str(port), "--bind", "127.0.0.1", "--dir", self.data.name, "--save", "",
+            "--appendonly", "yes" if append_only else "no", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction",
+        ])
+        try:
+            self.wait_for(port)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *reason):
+        super().__exit__(*reason)
+        self.data.cleanup()
 
 
 def quoted(value):

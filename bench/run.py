@@ -13,6 +13,7 @@ import sys
 
 import crowds
 import pages
+import redis_lines
 import sockets
 from harness import OUT, ROOT, CannotMeasure, binary
 from report import Report
@@ -37,12 +38,17 @@ MEASUREMENTS = {
     "sockets": sockets.run,
     "rate": crowds.at_a_rate,
     "limit": crowds.at_the_limit,
+    "redis-joins": redis_lines.joins,
+    "redis-pace": redis_lines.pace,
+    "redis-ticks": redis_lines.full_ticks,
+    "redis-passing": redis_lines.passing,
+    "redis-memory": redis_lines.memory,
 }
 
 # One call, so that all are built with the same features and nothing twice.
 BUILDS = (
     ["-p", "tidegate", "-p", "tidegate-proxy", "-p", "tidegate-queue", "--bin", "tidegate"]
-    + ["--example", "hold_sockets", "--example", "bare_pingora", "--example", "million_joins"],
+    + ["--example", "hold_sockets", "--example", "bare_pingora", "--example", "million_joins", "--example", "redis_line"],
 )
 
 

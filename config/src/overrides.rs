@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::check::listeners;
 use crate::file::words;
 use crate::problems::{Problem, Problems, Wrong};
-use crate::{Config, Edge, RedisStore, Store, StoreUrl, defaults};
+use crate::{Config, Edge, RedisStore, Store, StoreUrl};
 
 /// Values that stand above the file's, from the command line or the environment. What is `None` changes nothing, and
 /// what belongs to a section that the configuration lacks is not applied.

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, oneshot};
 /// Joins that may wait for a tick. Ticks take milliseconds; if this many wait, the store has stopped answering.
 const JOINS_MAX: usize = 200_000;
 /// Joins sent in one tick: they are one number to the line, but each is answered.
-const JOINS_A_TICK: usize = 1_000;
+const JOINS_A_TICK: usize = 250;
 
 /// What became of a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

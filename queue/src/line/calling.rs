@@ -14,12 +14,16 @@ const BUCKETS: usize = 16;
 const CALLS_MAX: u64 = 4_096;
 /// Pretended calls at the start, half of them answered at once: a first guess on the side of calling too many.
 const PRIOR: u64 = 8;
+/// Calls are kept together in so many batches for the time in which they may be answered, however often an edge ticks.
+const BATCHES: u64 = 50;
 /// Thousandths of a fan, the unit of expectations.
 pub const MILLI: u64 = 1_000;
 
-/// The calls of one tick.
+/// The calls of a short while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Batch {
+    /// When the first of them went out, and when the last; they count as called then.
+    since_ms: u64,
     called_at_ms: u64,
     /// Calls reach from the batch before to here.
     upto: Place,
@@ -99,14 +103,21 @@ impl Calling {
     }
 
     /// Notes the calls of this tick: `called` fans up to `upto`.
-    pub fn called(&mut self, now_ms: u64, upto: Place, called: u64) {
-        if called > 0 {
-            self.batches.push_back(Batch {
+    pub fn called(&mut self, now_ms: u64, upto: Place, called: u64, answer_within_ms: u64) {
+        match self.batches.back_mut() {
+            _ if called == 0 => {}
+            Some(batch) if now_ms - batch.since_ms < answer_within_ms / BATCHES => {
+                batch.called_at_ms = now_ms;
+                batch.upto = upto;
+                batch.called += called;
+            }
+            _ => self.batches.push_back(Batch {
+                since_ms: now_ms,
                 called_at_ms: now_ms,
                 upto,
                 called,
                 answered: 0,
-            });
+            }),
         }
     }
 

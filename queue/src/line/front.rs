@@ -76,7 +76,8 @@ impl Line {
             expected += self.calling.fresh_hope_milli();
         }
         if called > 0 {
-            self.calling.called(self.now_ms, self.called_upto, called);
+            self.calling
+                .called(self.now_ms, self.called_upto, called, answer_within_ms);
             self.records.push(Record::Called {
                 upto: self.called_upto,
                 floor: self.calling.floor(),

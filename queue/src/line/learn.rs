@@ -137,6 +137,11 @@ impl Line {
     /// then nothing is lost.
     pub(super) fn know(&mut self, place: Place) {
         let end = self.epochs.life(self.epoch).end;
+        if place.epoch.is_stamp() {
+            let unheard = place.number.saturating_sub(self.epochs.life(place.epoch).end);
+            self.issued += unheard;
+            self.joined += unheard;
+        }
         self.epochs.know(place);
         if place.epoch > self.epoch && place.epoch.is_stamp() {
             self.rise_above(place.epoch);

@@ -66,7 +66,7 @@ impl Line {
     }
 
     pub(super) fn enter(&mut self, id: VisitId, visitor: Visitor) -> Entered {
-        let Some(visit) = self.visits.get(id).copied() else {
+        let Some(visit) = self.visits.get(id).copied().or_else(|| self.adopt_grant(id)) else {
             return Entered::Over;
         };
         if visit.visitor.is_some_and(|owner| owner != visitor) {
@@ -112,6 +112,14 @@ impl Line {
             visit: id,
             expires_at_ms,
         }
+    }
+
+    /// A grant that the store lost is good as long as the token that its fan has for it.
+    fn adopt_grant(&mut self, visit: VisitId) -> Option<Visit> {
+        let hard_end_ms = self.now_ms + self.settings.visit_max_ms;
+        let adopted = self.adopt(Renew { visit, hard_end_ms })?;
+        let stage = Stage::Taken;
+        Some(Visit { stage, ..adopted })
     }
 
     /// A visit that the store lost takes one of the slots reserved for it.

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidegate_queue::line::{Place, Reply, Request, Settings, Stage, Status, Turn, Visit, VisitId, Visitor};
+use tidegate_queue::line::{
+    Entered, Place, Reply, Request, Settings, Stage, Status, Turn, Visit, VisitId, Visitor,
+};
 
 /// What the model knows of a live visit.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +40,7 @@ pub struct Model {
     pub visits: BTreeMap<Place, ModelVisit>,
     pub numbers: BTreeSet<Place>,
     /// When calls reached how far, of those not passed over yet, and how far calls were passed over.
-    pub calls: Vec<(u64, Place)>,
+    pub calls: Vec<(u64, u64, Place)>,
     pub floor: Option<Place>,
     /// Fans who were called, and have neither answered nor been passed over.
     pub asked: BTreeSet<Place>,
@@ -100,21 +102,7 @@ impl Model {
             let live = self.visits.get(&id.place).is_some_and(|v| v.id == id);
             if !live && renewed.expires_at_ms.is_some() {
                 assert!(reserve_before > 0, "a visit that is over was renewed: {id}");
-                assert!(
-                    !self.used.contains(&id.place),
-                    "a place whose visit is over was adopted again: {id}"
-                );
-                self.used.insert(id.place);
-                self.clear(id.place);
-                let (stage, hard_end_ms) = (Stage::Live, renew.hard_end_ms);
-                let visit = ModelVisit {
-                    id,
-                    stage,
-                    visitor: None,
-                    expires_at_ms: 0,
-                    hard_end_ms,
-                };
-                self.visits.insert(id.place, visit);
+                self.adopt(id, Stage::Live, renew.hard_end_ms, now);
             } else {
                 assert_eq!(live, renewed.expires_at_ms.is_some(), "renewal of {id}");
             }
@@ -135,6 +123,11 @@ impl Model {
             }
         }
         for ((id, visitor), entered) in request.enter.iter().zip(&reply.entered) {
+            let live = self.visits.get(&id.place).is_some_and(|v| v.id == *id);
+            if let (false, Entered::Yes { hard_end_ms, .. }) = (live, *entered) {
+                assert!(reserve_before > 0, "exchange of {id}, which is over");
+                self.adopt(*id, Stage::Taken, hard_end_ms, now);
+            }
             self.enter(*id, *visitor, *entered, now);
         }
         for place in request.leave.iter().filter(of_round) {
@@ -220,8 +213,8 @@ impl Model {
         let (now, front) = (reply.now_ms, reply.front);
         let due = self
             .calls
-            .partition_point(|(at_ms, _)| now - at_ms >= settings.answer_within_ms);
-        if let Some((_, upto)) = self.calls.drain(..due).next_back() {
+            .partition_point(|(_, at_ms, _)| now - at_ms >= settings.answer_within_ms);
+        if let Some((_, _, upto)) = self.calls.drain(..due).next_back() {
             self.floor = Some(upto);
             let asked = self.asked.len();
             self.asked.retain(|place| *place > upto);
@@ -230,7 +223,13 @@ impl Model {
         let floor = *self.floor.get_or_insert(front.floor);
         assert_eq!(front.floor, floor, "how far calls are passed over");
         if self.called_upto.is_none_or(|before| front.called_upto > before) && front.called_upto > floor {
-            self.calls.push((now, front.called_upto));
+            // Calls of one short while are one.
+            match self.calls.last_mut() {
+                Some((since_ms, at_ms, upto)) if now - *since_ms < settings.answer_within_ms / 50 => {
+                    (*at_ms, *upto) = (now, front.called_upto);
+                }
+                _ => self.calls.push((now, now, front.called_upto)),
+            }
         }
     }
 
@@ -264,8 +263,24 @@ impl Model {
         }
     }
 
-    fn enter(&mut self, id: VisitId, visitor: Visitor, entered: tidegate_queue::line::Entered, now: u64) {
-        use tidegate_queue::line::Entered;
+    /// A visit or a grant that the store lost takes a slot held back.
+    fn adopt(&mut self, id: VisitId, stage: Stage, hard_end_ms: u64, now: u64) {
+        assert!(
+            self.used.insert(id.place),
+            "a place whose visit is over was adopted again: {id}"
+        );
+        self.clear(id.place);
+        let visit = ModelVisit {
+            id,
+            stage,
+            visitor: None,
+            expires_at_ms: now,
+            hard_end_ms,
+        };
+        self.visits.insert(id.place, visit);
+    }
+
+    fn enter(&mut self, id: VisitId, visitor: Visitor, entered: Entered, now: u64) {
         let Some(visit) = self.visits.get_mut(&id.place).filter(|v| v.id == id) else {
             assert_eq!(entered, Entered::Over, "exchange of {id}, which is over");
             return;

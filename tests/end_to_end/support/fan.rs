@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message, WebSocket};
 
-use super::{Response, Sent, send};
+use super::{Response, Sent, try_send};
 
 /// A browser without scripts, as far as cookies go.
 #[derive(Clone, Default)]
@@ -27,13 +27,19 @@ impl Fan {
     }
 
     /// Sends with the jar's cookies, and keeps what is set.
-    pub fn send(&mut self, mut sent: Sent) -> Response {
+    pub fn send(&mut self, sent: Sent) -> Response {
+        self.try_send(sent)
+            .unwrap_or_else(|e| panic!("{}: {e}", self.site))
+    }
+
+    /// Sends to an edge that may be gone, with the jar's cookies, and keeps what is set.
+    pub fn try_send(&mut self, mut sent: Sent) -> std::io::Result<Response> {
         if let Some(line) = self.cookie_line() {
             sent = sent.header("Cookie", line);
         }
-        let response = send(&self.site, &sent);
+        let response = try_send(&self.site, &sent)?;
         self.keep(response.cookies());
-        response
+        Ok(response)
     }
 
     pub fn get(&mut self, path: &str) -> Response {

@@ -1,7 +1,7 @@
 //! One HTTP/1.1 exchange on a connection of its own, with full control over what is sent.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -88,6 +88,20 @@ impl Response {
 
 /// Sends to `address` and reads the whole answer.
 pub fn send(address: &str, sent: &Sent) -> Response {
+    raw(address, &written(address, sent))
+}
+
+/// Sends to an `address` that may be gone, and reads the whole answer.
+pub fn try_send(address: &str, sent: &Sent) -> io::Result<Response> {
+    let answer = exchange(address, &written(address, sent))?;
+    // Whoever was killed while answering has not answered.
+    let whole = answer.windows(4).any(|w| w == b"\r\n\r\n");
+    whole
+        .then(|| parse(&answer))
+        .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+fn written(address: &str, sent: &Sent) -> Vec<u8> {
     let mut text = format!(
         "{} {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n",
         sent.method, sent.path
@@ -100,20 +114,23 @@ pub fn send(address: &str, sent: &Sent) -> Response {
     }
     let mut bytes = (text + "\r\n").into_bytes();
     bytes.extend(&sent.body);
-    raw(address, &bytes)
+    bytes
 }
 
 /// Sends bytes as they are and reads the whole answer.
 pub fn raw(address: &str, bytes: &[u8]) -> Response {
-    let mut stream = TcpStream::connect(address).unwrap_or_else(|e| panic!("{address}: {e}"));
-    stream
-        .set_read_timeout(Some(Duration::from_secs(15)))
-        .expect("a timeout can be set");
-    stream.write_all(bytes).expect("the request can be written");
+    let answer = exchange(address, bytes).unwrap_or_else(|e| panic!("{address}: {e}"));
+    parse(&answer)
+}
+
+fn exchange(address: &str, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(15)))?;
+    stream.write_all(bytes)?;
     let mut answer = Vec::new();
     // A connection that is reset after its answer has still answered.
     let _ = stream.read_to_end(&mut answer);
-    parse(&answer)
+    Ok(answer)
 }
 
 fn parse(answer: &[u8]) -> Response {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 pub use edges::{Edge, edges};
 pub use fan::{Fan, Frames, claims};
 pub use fault_link::{FaultLink, Way};
-pub use http::{Response, Sent, raw, send};
+pub use http::{Response, Sent, raw, send, try_send};
 pub use origin::Origin;
 pub use process::{Proxy, Tidegate, binary, free_port, interrupt};
 pub use redis::{Persistence, RedisServer};

@@ -15,7 +15,7 @@ const SENTINELS: usize = 3;
 /// Sentinels that must agree that the primary is gone.
 const QUORUM: usize = 2;
 /// Silence that a sentinel takes for a loss: long enough for a machine that builds at the same time.
-const DOWN_AFTER_MS: u32 = 500;
+const DOWN_AFTER_MS: u32 = 1_000;
 /// After this long the sentinels try a failover again, and set replicas right that follow another address.
 const FAILOVER_TIMEOUT_MS: u32 = 2_000;
 /// Longer than any test, so that a replica stays behind its link.
@@ -163,7 +163,7 @@ impl SentinelTrio {
     }
 
     /// Waits until every sentinel could promote any of the replicas: it hears the others, and has seen each follow.
-    fn wait_watched(&self) {
+    pub fn wait_watched(&self) {
         for sentinel in &self.sentinels {
             let known = |what| sentinel.command::<Vec<Figures>>(&["SENTINEL", what, NAME]);
             eventually("a sentinel knows everyone", READY_WITHIN, || {

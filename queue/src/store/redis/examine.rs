@@ -15,12 +15,30 @@ use super::link::{Link, Script};
 /// The oldest server taken: scripts that return errors as they are meant (7.0), and every server still maintained.
 const VERSION_MIN: (u32, u32) = (7, 0);
 
-/// What a line's script needs leave for: itself, the server's clock and name, and a write.
+/// Everything that a line's script, and who looks at its visits, needs leave for. What it writes it removes.
 const TRIAL: &str = "\
+local bits, hash, set, list = KEYS[1] .. ':bits', KEYS[1] .. ':hash', KEYS[1] .. ':set', KEYS[1] .. ':list'
 redis.call('TIME')
 redis.call('INFO', 'server')
-redis.call('SET', KEYS[1], '1', 'PX', 1000)
-redis.call('DEL', KEYS[1])
+redis.call('SET', bits, '1', 'PX', 1000)
+redis.call('GET', bits)
+redis.call('SETRANGE', bits, 7, '1')
+redis.call('GETRANGE', bits, 0, 1)
+redis.call('STRLEN', bits)
+redis.call('BITFIELD', bits, 'SET', 'u8', '#0', 1)
+redis.call('HSET', hash, 'a', '1')
+redis.call('HGET', hash, 'a')
+redis.call('HMGET', hash, 'a')
+redis.call('HSCAN', hash, 0)
+redis.call('HDEL', hash, 'a')
+redis.call('ZADD', set, 1, 'a')
+redis.call('ZRANGEBYSCORE', set, 0, 1)
+redis.call('ZREM', set, 'a')
+redis.call('RPUSH', list, 'a')
+redis.call('LTRIM', list, 0, 0)
+redis.call('LRANGE', list, 0, 0)
+redis.call('LLEN', list)
+redis.call('UNLINK', bits, hash, set, list)
 return 1";
 
 /// How bad a finding is.

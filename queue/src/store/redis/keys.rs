@@ -20,7 +20,7 @@ pub(super) const SIGNING_KEYS: &[u8] = b"tidegate:keys";
 /// The numbers that tell edges apart.
 pub(super) const EDGES: &[u8] = b"tidegate:edges";
 /// What [`examine`](fn@super::examine) writes and removes again.
-pub(super) const TRIAL: &[u8] = b"tidegate:trial";
+pub(super) const TRIAL: &[u8] = b"tidegate:{trial}";
 
 /// The names in a room, as the script knows them and what they end with.
 const NAMES: [(&str, &str); 8] = [

@@ -1,6 +1,6 @@
 -- Calling ahead: how many fans to ask so that enough have answered by the time there is room.
 
-local BUCKETS, LEARNED_MAX, PRIOR, MILLI = 16, 4096, 8, 1000
+local BUCKETS, LEARNED_MAX, PRIOR, MILLI, BATCHES = 16, 4096, 8, 1000, 50
 
 -- Nobody called beyond this place, nothing learned.
 function calls_anew(floor_epoch, floor_number)
@@ -44,6 +44,17 @@ local function fade()
     if line.delays > LEARNED_MAX then
         line.delay_sum_ms, line.delays = floor(line.delay_sum_ms / 2), floor(line.delays / 2)
     end
+end
+
+-- Notes the calls of this tick, which reach to `called_number`. Those of a short while are one batch.
+local function note_called(called)
+    local last = line.batches[#line.batches]
+    if not last or line.now_ms - last.since_ms >= floor(line.settings.answer_within_ms / BATCHES) then
+        last = { since_ms = line.now_ms, called = 0, answered = 0 }
+        line.batches[#line.batches + 1] = last
+    end
+    last.at_ms, last.epoch, last.number = line.now_ms, line.called_epoch, line.called_number
+    last.called = last.called + called
 end
 
 local function call_answered(epoch, number)

@@ -46,9 +46,7 @@ local function call()
         called, expected = called + 1, expected + fresh
     end
     if called > 0 then
-        line.batches[#line.batches + 1] = {
-            at_ms = line.now_ms, epoch = line.called_epoch, number = line.called_number, called = called, answered = 0,
-        }
+        note_called(called)
     end
 end
 

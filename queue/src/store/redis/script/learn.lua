@@ -43,6 +43,10 @@ end
 function know(epoch, number)
     local given = life_of(line.epoch).last
     local life = life_of(epoch)
+    if is_stamp(epoch) then
+        local unheard = math.max(number - life.last, 0)
+        line.issued, line.joined = line.issued + unheard, line.joined + unheard
+    end
     life.last = math.max(life.last, number)
     if epoch > line.epoch and is_stamp(epoch) then
         rise_above(epoch)

@@ -203,21 +203,6 @@ local function take(epoch, number, turn)
     end
 end
 
--- Until when the visit lives and when it ends; 'theirs' when it is another visitor's, 'over' when it is no more.
-local function enter(epoch, number, turn, visitor)
-    local visit = visit_of(epoch, number, turn)
-    if not visit then return 'over' end
-    if visit.visitor ~= NOBODY and visit.visitor ~= visitor then return 'theirs' end
-    visit.visitor = visitor
-    if visit.stage < ENTERED then
-        visit.stage = ENTERED
-        visit.expires_at_ms =
-            math.min(math.max(visit.expires_at_ms, line.now_ms + COME_BACK_MS), visit.hard_end_ms)
-    end
-    put_visit(epoch, number, visit)
-    return { visit.expires_at_ms, visit.hard_end_ms }
-end
-
 -- A visit that the store lost takes one of the slots held back for it.
 local function adopt(epoch, number, turn, hard_end_ms)
     if epoch < line.round then return nil end
@@ -231,6 +216,28 @@ local function adopt(epoch, number, turn, hard_end_ms)
     put('admitted', life, number, true)
     clear_waiting(epoch, number)
     return { turn = turn, visitor = NOBODY, hard_end_ms = hard_end_ms }
+end
+
+-- A grant that the store lost is good as long as the token that its fan has for it.
+local function adopt_grant(epoch, number, turn)
+    local visit = adopt(epoch, number, turn, line.now_ms + line.settings.visit_max_ms)
+    if visit then visit.stage, visit.expires_at_ms = TAKEN, line.now_ms end
+    return visit
+end
+
+-- Until when the visit lives and when it ends; 'theirs' when it is another visitor's, 'over' when it is no more.
+local function enter(epoch, number, turn, visitor)
+    local visit = visit_of(epoch, number, turn) or adopt_grant(epoch, number, turn)
+    if not visit then return 'over' end
+    if visit.visitor ~= NOBODY and visit.visitor ~= visitor then return 'theirs' end
+    visit.visitor = visitor
+    if visit.stage < ENTERED then
+        visit.stage = ENTERED
+        visit.expires_at_ms =
+            math.min(math.max(visit.expires_at_ms, line.now_ms + COME_BACK_MS), visit.hard_end_ms)
+    end
+    put_visit(epoch, number, visit)
+    return { visit.expires_at_ms, visit.hard_end_ms }
 end
 
 -- Until when the visit lives now; 0 when it is over.

@@ -45,7 +45,7 @@ async fn keys_are_found_on_every_node_also_after_a_slot_moved() {
     let there = super::link(&two.url()).await;
     assert!(there.query::<u64>(redis::cmd("GET").arg("foo")).await.is_ok());
     assert!(
-        examine(&link, &store(&url), b"foo-trial")
+        examine(&link, &store(&url), b"{foo-trial}")
             .await
             .expect("findings")
             .is_empty()

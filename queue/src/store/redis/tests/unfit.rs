@@ -5,7 +5,7 @@ use super::{link, store};
 use crate::store::redis::error::ConnectError;
 use crate::store::redis::examine::{Severity, examine, require_fit};
 
-const TRIAL: &[u8] = b"tidegate:trial";
+const TRIAL: &[u8] = b"tidegate:{trial}";
 
 /// What is found, one line each.
 async fn found(url: &str) -> Vec<String> {
