@@ -30,8 +30,9 @@ pub(super) struct Loss {
     pub(super) regroup_until_ms: u64,
     /// Until then no visit expires: nobody could be renewed while the store was away.
     pub(super) grace_until_ms: u64,
-    /// The store had no state at all, so how many visits are live is for the edges to say.
-    everything: bool,
+    /// The epoch that began when the store had no state at all. How many visits were live then is for the edges to say
+    /// whose last reply was of another life: of an earlier epoch, or of one that this store never had.
+    everything: Option<Epoch>,
     /// And no edge has spoken yet that knew the line before.
     unfounded: bool,
     /// The store is not the one that wrote its state.
@@ -68,7 +69,7 @@ impl Line {
             line.closed = known.closed;
         }
         line.loss.lag_ms = lag_ms;
-        line.loss.everything = true;
+        line.loss.everything = Some(line.epoch);
         line.loss.unfounded = known.is_none();
         line.regroup(0);
         line
@@ -98,14 +99,16 @@ impl Line {
             );
             self.begin_round(known.round, epoch);
             self.closed = known.closed;
-            self.loss.everything = true;
+            self.loss.everything = Some(epoch);
             self.regroup(0);
         }
         if known.round < self.round && self.loss.unfounded {
             // This one was begun for an edge that knew of none. Its places are younger than all of the old round.
             (self.round, self.closed) = (known.round, known.closed);
         }
-        if known.epoch < self.epoch || self.now_ms >= self.loss.regroup_until_ms {
+        let lost = self.loss.everything;
+        let speaks_of_before = lost.is_some_and(|begun| known.epoch < begun || known.epoch > self.epoch);
+        if speaks_of_before || self.now_ms >= self.loss.regroup_until_ms {
             self.loss.unfounded = false;
         }
         if known.round < self.round {
@@ -124,7 +127,7 @@ impl Line {
             self.calling.pass_all(known.called_upto);
             self.epochs.close_calls(known.called_upto);
         }
-        if self.loss.everything && known.epoch < self.epoch {
+        if speaks_of_before {
             let unseen = known
                 .active
                 .saturating_add(self.admissions_within(known.silent_ms));

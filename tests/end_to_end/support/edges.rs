@@ -14,7 +14,6 @@ pub struct Edge {
 
 impl Edge {
     /// An edge on the store with this URL: the store's own, or one that leads there through a link.
-    #[allow(dead_code)]
     pub fn on(store: impl Into<String>) -> Self {
         Self {
             store: Some(store.into()),

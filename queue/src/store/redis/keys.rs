@@ -3,12 +3,12 @@
 //!
 //! | key | type | what | bound |
 //! |---|---|---|---|
-//! | `tidegate:{room}:line` | string | the line's state, packed as MessagePack | some 2 kB, and 40 B a second of open calls |
-//! | `…:bits:KIND:EPOCH:PAGE` | string | a bit a place for 64,000 places, see `script/bits.lua` | 8 kB each; three bits a place at most, and a place in ten million waits for nothing more |
+//! | `tidegate:{room}:line` | string | the line's state, packed as MessagePack | 1 kB, and 60 B for each of at most some 50 batches of open calls |
+//! | `…:bits:KIND:EPOCH:PAGE` | string | a bit a place for 64,000 places, see `script/bits.lua` | 8 kB each; three bits a place at most, and one while its call is open |
 //! | `…:counts:KIND:EPOCH` | string | how many bits are set in each block of 4,000 places, 16 bits each | 5 kB at ten million |
 //! | `…:visits` | hash | place to visit, packed | one field a live visit |
 //! | `…:expiry` | sorted set | places of live visits by when they expire | one member a live visit |
-//! | `…:grants`, `…:ended` | list | notes that every edge reads, packed | 8,000 each, 40 B each |
+//! | `…:grants`, `…:ended` | list | notes that every edge reads, packed | 4,000 each, 40 B each |
 //! | `…:replies` | hash | edge to its last reply, packed | 64 edges, 25 kB each at most |
 //! | `tidegate:edges` | set | numbers that edges have drawn | 15 bits each, begun anew when half are taken |
 //! | `tidegate:keys` | set | ids of the signing keys of all edges | 8 B a rotation |

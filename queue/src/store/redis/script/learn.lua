@@ -69,7 +69,7 @@ local function begin(request, now_ms)
     local epoch = new_epoch(known and highest_epoch(known))
     begin_round(known and known.round or epoch, epoch)
     if known then line.closed = known.closed end
-    line.everything, line.unfounded = true, not known
+    line.everything, line.unfounded = line.epoch, not known
     regroup(0)
 end
 
@@ -79,14 +79,15 @@ local function learn(known)
     if known.round > line.round then
         begin_round(known.round, new_epoch(math.max(line.epoch, highest_epoch(known))))
         line.closed = known.closed
-        line.everything = true
+        line.everything = line.epoch
         regroup(0)
     end
     if known.round < line.round and line.unfounded then
         -- This one was begun for an edge that knew of none. Its places are younger than all of the old round.
         line.round, line.closed = known.round, known.closed
     end
-    if known.epoch < line.epoch or line.now_ms >= line.regroup_until_ms then line.unfounded = false end
+    local speaks_of_before = line.everything and (known.epoch < line.everything or known.epoch > line.epoch)
+    if speaks_of_before or line.now_ms >= line.regroup_until_ms then line.unfounded = false end
     if known.round < line.round then return end
     know(known.epoch, 0)
     if known.place[1] >= line.round then know(known.place[1], known.place[2]) end
@@ -97,7 +98,7 @@ local function learn(known)
         line.batches = {}
         raise_floor(called_epoch, called_number)
     end
-    if line.everything and known.epoch < line.epoch then
+    if speaks_of_before then
         hold_back(math.max(known.active + admissions_within(known.silent_ms) - line.active, 0))
     end
 end

@@ -24,10 +24,12 @@ fn store(url: &str) -> RedisStore {
     }
 }
 
+/// A link to a server that has just started, and may not take connections yet.
 async fn link(url: &str) -> Link {
-    Link::connect(&store(url))
-        .await
-        .unwrap_or_else(|error| panic!("{error}"))
+    within("a link", Duration::from_secs(5), || async {
+        Link::connect(&store(url)).await.ok()
+    })
+    .await
 }
 
 /// Asks until there is an answer, for as long as is allowed.
