@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -27,6 +27,32 @@ pub enum Scripts {
     Off,
 }
 
+/// A chromedriver and its port. It takes any port that is free over IPv4, and gives up where the same one is taken over IPv6:
+/// beside many other connections that happens.
+fn start_driver(folder: &Path) -> Option<(Child, u16)> {
+    let mut driver = Command::new(program("chromedriver"))
+        .arg("--port=0")
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver starts");
+    let output = driver.stdout.take().expect("its output is piped");
+    let port = BufReader::new(output)
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| {
+            let (_, port) = line.split_once("started successfully on port ")?;
+            port.trim_end_matches('.').parse::<u16>().ok()
+        });
+    if port.is_none() {
+        let _ = driver.kill();
+        let _ = driver.wait();
+    }
+    Some((driver, port?))
+}
+
 /// One browser with a profile of its own; it and its driver end when dropped.
 pub struct Browser {
     address: String,
@@ -38,25 +64,12 @@ pub struct Browser {
 impl Browser {
     /// Starts chromedriver on a port of its own choice, and Chromium through it.
     pub fn start(scripts: Scripts) -> Self {
-        let (driver, chromium) = (program("chromedriver"), program("chromium"));
+        let chromium = program("chromium");
         let profile = tempfile::tempdir().expect("a temporary folder");
-        let mut driver = Command::new(driver)
-            .arg("--port=0")
-            .current_dir(profile.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver starts");
-        let output = driver.stdout.take().expect("its output is piped");
-        let port = BufReader::new(output)
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let (_, port) = line.split_once("started successfully on port ")?;
-                port.trim_end_matches('.').parse::<u16>().ok()
-            });
-        let address = format!("127.0.0.1:{}", port.expect("chromedriver names its port"));
+        let (driver, port) = (0..5)
+            .find_map(|_| start_driver(profile.path()))
+            .expect("chromedriver names its port");
+        let address = format!("127.0.0.1:{port}");
         let mut browser = Self {
             address,
             session: String::new(),
