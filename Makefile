@@ -24,7 +24,7 @@ run: ## start everything on this machine (ARGS="--listen 127.0.0.1:9000" and the
 
 test: ## all tests, a real browser and a 30 s surge among them
 	@scripts/need-test.sh
-	cargo test --workspace
+	cargo test --workspace --no-fail-fast
 	scripts/k6.sh short
 
 check: ## formatting, lints, documentation, and the example configurations

@@ -156,14 +156,18 @@ impl Driver {
             batch.request.entries(),
             batch.request.arrivals,
         );
-        let was_lost = !self.current.store_up && self.known.is_some();
         let missed_notes = reply.missed_notes(&batch.request);
         self.take_in(batch, &reply, sent);
-        if missed_notes || was_lost {
+        if missed_notes {
             self.report_all();
         }
         if let Some(held) = &held {
             self.publish(&reply, held);
+            if !more {
+                // Whoever is held here and not counted there was said to be away by another edge.
+                let room = &self.room;
+                room.inbox.back_again(room.fans.unseen_in(&reply.blocks));
+            }
         }
         Ok(more)
     }
@@ -332,8 +336,6 @@ impl Driver {
         let room = &self.room;
         room.inbox.absent(room.fans.sweep(room.config.away_after));
         self.view.update(reply, held);
-        // Whoever is held here and not counted there was said to be away by another edge.
-        room.inbox.back_again(room.fans.unseen_in(&reply.blocks));
         self.pace.observe(reply, &self.current.settings);
         self.current.view = Arc::new(self.view.clone());
         self.current.pace = Arc::new(self.pace.clone());

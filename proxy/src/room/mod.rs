@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
-use tidegate_queue::line::{Change, Place, Settings, Status, Visit, VisitId, Visitor};
+use tidegate_queue::line::{self, Change, Place, Settings, Status, Visit, VisitId, Visitor};
 use tidegate_queue::store::{LineStore, Round, StoreError};
 use tidegate_queue::tokens::{self, KeyRing};
 use tokio::sync::oneshot;
@@ -146,18 +146,18 @@ impl Room {
     /// A place that says when the fan arrived, which the store takes over when it answers again.
     fn stamp(&self) -> Joined {
         let snapshot = self.snapshot();
-        if snapshot.round == tidegate_queue::line::Round(0) {
+        if snapshot.round == line::Round(0) {
             return Joined::StoreLost;
         }
         if snapshot.settings.draining || snapshot.status == Status::Closed {
             return Joined::NoPlaces;
         }
-        Joined::Waiting {
-            round: snapshot.round,
-            place: self
-                .stamps
-                .next(self.clock.now_ms(), self.store.nonce(), snapshot.epoch),
-        }
+        let place = self
+            .stamps
+            .next(self.clock.now_ms(), self.store.nonce(), snapshot.epoch);
+        self.inbox.back_again(vec![place]);
+        let round = snapshot.round;
+        Joined::Waiting { round, place }
     }
 
     /// Holds the fan of a place token that was verified. One not held here yet is reported to the line first, which
@@ -178,6 +178,7 @@ impl Room {
         let hold = || Resumed::Fan(self.fans.hold(place, claims.round, claims.visitor));
         if !self.snapshot().store_up {
             // The line hears of them when it is back, and says so if the place is used up.
+            self.inbox.back_again(vec![place]);
             return hold();
         }
         match within(self.inbox.back(place)).await {
@@ -187,7 +188,7 @@ impl Room {
     }
 
     /// Holds a fan whose place was just given.
-    pub fn hold_new(&self, place: Place, round: tidegate_queue::line::Round, visitor: Visitor) -> Arc<Fan> {
+    pub fn hold_new(&self, place: Place, round: line::Round, visitor: Visitor) -> Arc<Fan> {
         self.fans.hold(place, round, visitor)
     }
 
@@ -260,7 +261,7 @@ impl Room {
     pub fn visit_token(
         &self,
         ring: &KeyRing,
-        round: tidegate_queue::line::Round,
+        round: line::Round,
         visit: VisitId,
         visitor: Visitor,
         (expires_at_ms, hard_end_ms): (u64, u64),

@@ -138,36 +138,15 @@ async fn one_by_one(url: &str, ticks: &mut Ticks, name: &str, last: u64) -> Outc
             })
             .collect();
         visits.extend(take.clone());
-        scene
-            .tick(
-                ticks,
-                &kind("take"),
-                Request {
-                    take,
-                    ..Request::default()
-                },
-            )
-            .await?;
-        scene
-            .tick(
-                ticks,
-                &kind("enter"),
-                Request {
-                    enter,
-                    ..Request::default()
-                },
-            )
-            .await?;
-        scene
-            .tick(
-                ticks,
-                &kind("renew"),
-                Request {
-                    renew,
-                    ..Request::default()
-                },
-            )
-            .await?;
+        let nothing = Request::default;
+        let stages = [
+            ("take", Request { take, ..nothing() }),
+            ("enter", Request { enter, ..nothing() }),
+            ("renew", Request { renew, ..nothing() }),
+        ];
+        for (stage, says) in stages {
+            scene.tick(ticks, &kind(stage), says).await?;
+        }
     }
     scene.edge.pause(true).await?;
     for end in visits.chunks(ENTRIES_MAX) {

@@ -4,12 +4,12 @@
 //! second, for the death of the machine. Which of the two happened is told by the kernel's boot id in the first line.
 //! At every start, and when it has grown, the journal is written anew as a snapshot.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -93,9 +93,11 @@ impl Journal {
             }
         };
         let lock = private(path.with_extension("lock")).map_err(io("lock"))?;
-        lock.try_lock().map_err(|_| JournalError::InUse {
-            path: path.to_owned(),
-        })?;
+        if !taken(&lock).map_err(io("lock"))? {
+            return Err(JournalError::InUse {
+                path: path.to_owned(),
+            });
+        }
         let file = private(path.to_owned()).map_err(io("open"))?;
         let text = fs::read(path).map_err(io("read"))?;
         let found = read(path, &text)?;
@@ -200,6 +202,21 @@ fn lines_of(records: &[Record]) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// Waits a second at most for a lock: a process that was just told to stop may still be at it, and a child that
+/// another thread is starting holds what its parent held until it runs its own program.
+fn taken(lock: &File) -> io::Result<bool> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let asked = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::Error(trouble)) => return Err(trouble),
+            Err(TryLockError::WouldBlock) if asked.elapsed() > PATIENCE => return Ok(false),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
 /// A file for its owner only, written at its end.
 fn private(path: PathBuf) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -294,7 +311,12 @@ mod tests {
         .expect("a tick");
         journal.append(&line.take_records()).expect("an append");
         assert!(matches!(Journal::open(&path), Err(JournalError::InUse { .. })));
-        drop(journal);
+        let leaving = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            drop(journal);
+        });
+        Journal::open(&path).expect("a journal whose last user was about to go");
+        leaving.join().expect("it went");
 
         let whole = fs::read(&path).expect("the journal");
         fs::write(&path, [&whole[..], b"{\"then\":{\"numb"].concat()).expect("a torn line");

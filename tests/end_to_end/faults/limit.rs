@@ -15,8 +15,6 @@ const FANS_PER_EDGE: usize = 20;
 const ASK_EVERY: Duration = Duration::from_millis(250);
 /// A visitor whose edge is gone goes on elsewhere when the line has regrouped, and before the slot is given away.
 const IN_TIME: Duration = Duration::from_secs(6);
-/// By then the slot was given away.
-const TOO_LATE: Duration = Duration::from_millis(11_500);
 /// Slots that were held back have been let go by then.
 const SETTLED_AFTER: Duration = Duration::from_secs(13);
 /// Of the fans who came first.
@@ -33,15 +31,19 @@ struct Stay {
 /// What all fans share.
 struct Hall {
     sites: Vec<String>,
-    /// When visitors whose edge is gone go on elsewhere.
-    back_after: Duration,
     stays: Mutex<Vec<Stay>>,
+    /// Visitors whose edge is gone go on elsewhere.
+    may_return: AtomicBool,
     over: AtomicBool,
 }
 
 impl Hall {
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
+    }
+
+    fn let_return(&self) {
+        self.may_return.store(true, Ordering::Relaxed);
     }
 
     fn welcomed(&self, visit: String, asked: Instant, answered: Instant) {
@@ -93,11 +95,10 @@ impl Hall {
             };
             if went_on.is_err() {
                 socket = None;
-                std::thread::sleep(if fan.has_visit() {
-                    self.back_after
-                } else {
-                    ASK_EVERY
-                });
+                std::thread::sleep(ASK_EVERY);
+                while fan.has_visit() && !self.may_return.load(Ordering::Relaxed) && !self.is_over() {
+                    std::thread::sleep(ASK_EVERY);
+                }
                 edge = (edge + 1) % self.sites.len();
                 fan.site.clone_from(&self.sites[edge]);
             }
@@ -153,15 +154,23 @@ fn wait(fan: &mut Fan, socket: &mut Option<Frames>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Lets everything be lost while all slots are taken, and one of the edges with it if its visitors come back after that
-/// long. Then `judge` looks.
-fn everything_lost(an_edge_too: Option<Duration>, judge: impl Fn(&Hall, &[AtomicBool])) {
+/// What is lost beside all that the store knew.
+enum Also {
+    Nothing,
+    /// An edge, whose visitors come back in time.
+    Edge,
+    /// An edge, whose visitors wait until they are let.
+    EdgeForLong,
+}
+
+/// Lets everything be lost while all slots are taken. Then `judge` looks.
+fn everything_lost(also: Also, judge: impl Fn(&Hall, &[AtomicBool])) {
     let redis = RedisServer::start();
     let mut drill = Drill::quiet(ROOM, &vec![Edge::on(redis.url()); 3]);
     let hall = Hall {
         sites: drill.site.iter().map(|edge| edge.site.clone()).collect(),
-        back_after: an_edge_too.unwrap_or_default(),
         stays: Mutex::default(),
+        may_return: AtomicBool::new(false),
         over: AtomicBool::new(false),
     };
     let leave: Vec<AtomicBool> = (0..3 * FANS_PER_EDGE).map(|_| AtomicBool::new(false)).collect();
@@ -176,10 +185,14 @@ fn everything_lost(an_edge_too: Option<Duration>, judge: impl Fn(&Hall, &[Atomic
         let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             fill(&drill, &hall);
             redis.command::<()>(&["FLUSHALL"]);
-            if an_edge_too.is_some() {
+            if !matches!(also, Also::Nothing) {
                 drill.site[2].kill();
             }
-            std::thread::sleep(SETTLED_AFTER);
+            std::thread::sleep(IN_TIME);
+            if !matches!(also, Also::EdgeForLong) {
+                hall.let_return();
+            }
+            std::thread::sleep(SETTLED_AFTER - IN_TIME);
             judge(&hall, &leave);
             let most = hall.live_max();
             assert_eq!(most, LIMIT, "visits live at one instant");
@@ -215,20 +228,21 @@ fn all_stayed(hall: &Hall, leave: &[AtomicBool]) {
 
 #[test]
 fn those_inside_fill_the_room_after_everything_was_lost() {
-    everything_lost(None, all_stayed);
+    everything_lost(Also::Nothing, all_stayed);
 }
 
 #[test]
 fn those_inside_fill_the_room_after_everything_and_an_edge_were_lost() {
-    everything_lost(Some(IN_TIME), all_stayed);
+    everything_lost(Also::Edge, all_stayed);
 }
 
 #[test]
 fn whoever_comes_back_after_others_came_in_finds_the_room_full() {
-    everything_lost(Some(TOO_LATE), |hall, _| {
+    everything_lost(Also::EdgeForLong, |hall, _| {
         eventually("others come in for all who were lost", SOON, || {
             (hall.begun() == LIMIT + LIMIT / 3).then_some(())
         });
+        hall.let_return();
         std::thread::sleep(8 * ASK_EVERY);
     });
 }
