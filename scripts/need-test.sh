@@ -11,6 +11,9 @@ need_apt python3 python3 "k6 comes as a Python package, and the k6 run looks for
 # Debian starts a service of its own on port 6379 with this package. The tests do not use it: each starts servers, and
 # sentinels (`redis-server --sentinel`), on ports and in directories of its own.
 need_apt redis-server redis-server "edges share a line in it, and the tests kill it and have it fail over"
+# Debian keeps the server's programs out of the way, a folder a version.
+PATH=$PATH$(printf ':%s' /usr/lib/postgresql/*/bin)
+need_apt postgresql initdb "booking is tested on it as well as on SQLite; each test process starts its own on a socket"
 need_apt faketime faketime "the tests start edges whose clocks are wrong with it"
 need_install
 

@@ -97,7 +97,7 @@ pub async fn start(config: &tidegate_config::Booking, data_dir: &Path) -> Result
     };
     let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
-    let store = Store::open(&data_dir.join(&config.database)).await?;
+    let store = Store::open(&config.database, data_dir).await?;
     if !store.is_seeded().await? {
         let (venues, events) = sample()?;
         if let Seeded::Now { events, showtimes } = store.seed(&venues, &events, Timestamp::now()).await? {

@@ -2,26 +2,27 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use sqlx::ConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use proptest::test_runner::TestRunner;
+use support::databases::{ENGINES, TestDatabase};
 use tidegate_booking::domain::{
     Category, Claimed, HoldId, HoldOutcome, HoldRequest, Owner, Seat, SeatLimit, SeatMap, ShowtimeId,
     parse_plan,
 };
-use tidegate_booking::store::{SeedEvent, SeedVenue, Store, Which};
+use tidegate_booking::store::{Engine, SeedEvent, SeedVenue, Store, Which};
 
 const TTL: Duration = Duration::from_secs(1000);
 const SHOWTIME: ShowtimeId = ShowtimeId(1);
 
 /// A store with one showtime in a hall of eight seats.
-async fn small_house(file: &Path) -> (Store, SeatMap) {
+async fn small_house(on: &TestDatabase) -> (Store, SeatMap) {
     let map = parse_plan("Stalls/1=2x4").unwrap();
     let venue = SeedVenue {
         key: "v".into(),
@@ -41,7 +42,7 @@ async fn small_house(file: &Path) -> (Store, SeatMap) {
         prices: vec![100],
         shows: vec![(3, jiff::civil::time(20, 0, 0, 0))],
     };
-    let store = Store::open(file).await.unwrap();
+    let store = on.open().await;
     store.seed(&[venue], &[event], Timestamp::now()).await.unwrap();
     (store, map)
 }
@@ -69,12 +70,18 @@ fn next(state: &mut u64) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_buyers_at_once_every_seat_has_one_owner() {
+    for engine in ENGINES {
+        each_seat_has_one_owner(engine).await;
+    }
+}
+
+async fn each_seat_has_one_owner(engine: Engine) {
     let seed: u64 = std::env::var("SEED")
         .ok()
         .map_or_else(rand::random, |seed| seed.parse().unwrap());
     println!("replay with SEED={seed}");
-    let folder = tempfile::tempdir().unwrap();
-    let (store, map) = small_house(&folder.path().join("b.db")).await;
+    let database = TestDatabase::on(engine).await;
+    let (store, map) = small_house(&database).await;
     // Entered after a hold was answered and removed before a release is asked for: whoever stands here owns the seat.
     let owners: Arc<Mutex<HashMap<Seat, usize>>> = Arc::default();
     let tokens: Arc<Mutex<BTreeSet<i64>>> = Arc::default();
@@ -90,7 +97,7 @@ async fn of_64_buyers_at_once_every_seat_has_one_owner() {
                 let id = HoldId::from_bits(u128::from(next(&mut state) as u64) << 64 | buyer as u128);
                 let me = owner(buyer);
                 let outcome = store
-                    .hold(SHOWTIME, &request, &me, id.clone(), TTL, SeatLimit(2))
+                    .hold(SHOWTIME, request.seats(), &me, id.clone(), TTL, SeatLimit(2))
                     .await;
                 match outcome.unwrap() {
                     HoldOutcome::Held(hold) => {
@@ -134,15 +141,21 @@ async fn of_64_buyers_at_once_every_seat_has_one_owner() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_rush_for_the_last_pair_has_exactly_one_winner() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, map) = small_house(&folder.path().join("b.db")).await;
+    for engine in ENGINES {
+        one_winner(engine).await;
+    }
+}
+
+async fn one_winner(engine: Engine) {
+    let database = TestDatabase::on(engine).await;
+    let (store, map) = small_house(&database).await;
     let rush = (0..64).map(|buyer| {
         let (store, map) = (store.clone(), map.clone());
         tokio::spawn(async move {
             let request = seats_of([0, 1], &map, 2).unwrap();
             let id = HoldId::from_bits(buyer as u128);
             let outcome = store
-                .hold(SHOWTIME, &request, &owner(buyer), id, TTL, SeatLimit(2))
+                .hold(SHOWTIME, request.seats(), &owner(buyer), id, TTL, SeatLimit(2))
                 .await;
             matches!(outcome.unwrap(), HoldOutcome::Held(_))
         })
@@ -271,26 +284,25 @@ impl Model {
     }
 }
 
-async fn replay(steps: &[Step]) -> Result<(), TestCaseError> {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("b.db");
-    let (store, map) = small_house(&file).await;
-    let mut raw: SqliteConnection = SqliteConnectOptions::new()
-        .filename(&file)
-        .connect()
-        .await
-        .unwrap();
+async fn replay(
+    store: &Store,
+    map: &SeatMap,
+    database: &TestDatabase,
+    steps: &[Step],
+) -> Result<(), TestCaseError> {
+    let mut raw = database.raw().await;
+    sqlx::query("delete from claim").execute(&mut raw).await.unwrap();
     let mut model = Model::default();
     let (mut holds, mut last_token): (Vec<(usize, u128)>, i64) = (Vec::new(), 0);
     for (at, step) in steps.iter().enumerate() {
         match step {
             Step::Hold { fan, seats } => {
                 let id = at as u128 + 1;
-                let asked = seats_of(seats.iter().copied(), &map, LIMIT).unwrap();
+                let asked = seats_of(seats.iter().copied(), map, LIMIT).unwrap();
                 let expected = model.hold(*fan, id, &seats.iter().copied().collect());
                 let hold = HoldId::from_bits(id);
                 let outcome = store
-                    .hold(SHOWTIME, &asked, &owner(*fan), hold, TTL, SeatLimit(LIMIT))
+                    .hold(SHOWTIME, asked.seats(), &owner(*fan), hold, TTL, SeatLimit(LIMIT))
                     .await;
                 let got = match outcome.unwrap() {
                     HoldOutcome::Held(hold) => {
@@ -329,7 +341,7 @@ async fn replay(steps: &[Step]) -> Result<(), TestCaseError> {
                     continue;
                 }
                 model.rows.entry(*seat).and_modify(|row| row.state = state);
-                sqlx::query("update claim set state = ?1 where seat = ?2")
+                sqlx::query("update claim set state = $1 where seat = $2")
                     .bind(*state)
                     .bind(seat_name(*seat))
                     .execute(&mut raw)
@@ -339,7 +351,7 @@ async fn replay(steps: &[Step]) -> Result<(), TestCaseError> {
             Step::Advance(hundreds) => {
                 // 100 s apart, so that the seconds this test itself takes change nothing; never exactly at the end.
                 model.now += hundreds * 100 + 50;
-                sqlx::query("update claim set expires_at = expires_at - ?1")
+                sqlx::query("update claim set expires_at = expires_at - $1")
                     .bind((hundreds * 100 + 50) * 1000)
                     .execute(&mut raw)
                     .await
@@ -352,6 +364,8 @@ async fn replay(steps: &[Step]) -> Result<(), TestCaseError> {
             .iter()
             .map(|c| (c.seat.to_string(), name(&c.owner), c.claimed))
             .collect();
+        let mut claims = claims;
+        claims.sort_by(|one, other| one.0.cmp(&other.0));
         prop_assert_eq!(claims, model.claims(), "after step {} {:?}", at, step);
         for fan in 0..4 {
             let holds = store.holds_of(SHOWTIME, &owner(fan)).await.unwrap();
@@ -367,47 +381,94 @@ async fn replay(steps: &[Step]) -> Result<(), TestCaseError> {
             prop_assert_eq!(seats, mine.map(|claim| claim.0).collect::<Vec<_>>());
         }
     }
-    let double = sqlx::query("select count(*) n from claim group by showtime_id, seat having n > 1");
+    let double = sqlx::query("select 1 from claim group by showtime_id, seat having count(*) > 1");
     prop_assert!(double.fetch_all(&mut raw).await.unwrap().is_empty());
     let rows: i64 = sqlx::query_scalar("select count(*) from claim")
         .fetch_one(&mut raw)
         .await
         .unwrap();
     prop_assert!(rows <= 8, "claims never outgrow the seats");
-    store.close().await;
     Ok(())
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 300, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_history_agrees_with_the_model(steps in proptest::collection::vec(step(), 1..60)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(replay(&steps))?;
+#[test]
+fn any_history_agrees_with_the_model() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for engine in ENGINES {
+        let (database, (store, map)) = runtime.block_on(async {
+            let database = TestDatabase::on(engine).await;
+            let house = small_house(&database).await;
+            (database, house)
+        });
+        let config = ProptestConfig {
+            cases: 60,
+            max_shrink_iters: 300,
+            source_file: Some(file!()),
+            ..ProptestConfig::default()
+        };
+        let histories = proptest::collection::vec(step(), 1..60);
+        let agrees = TestRunner::new(config).run(&histories, |steps| {
+            runtime.block_on(replay(&store, &map, &database, &steps))
+        });
+        agrees.unwrap_or_else(|failure| panic!("on {engine:?}: {failure}"));
+        runtime.block_on(store.close());
     }
 }
 
 #[tokio::test]
-async fn a_started_or_unknown_showtime_is_not_sold() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("b.db");
-    let (store, map) = small_house(&file).await;
-    let mut raw = SqliteConnectOptions::new()
-        .filename(&file)
-        .connect()
-        .await
-        .unwrap();
-    sqlx::query("update showtime set starts_at = unixepoch()")
-        .execute(&mut raw)
-        .await
-        .unwrap();
-    let request = seats_of([0], &map, 2).unwrap();
-    for (showtime, outcome) in [(1, HoldOutcome::Started), (2, HoldOutcome::NoShowtime)] {
+async fn a_started_cancelled_or_unknown_showtime_is_not_sold() {
+    for engine in ENGINES {
+        let database = TestDatabase::on(engine).await;
+        let (store, map) = small_house(&database).await;
+        let mut raw = database.raw().await;
+        let (request, me) = (seats_of([0], &map, 2).unwrap(), owner(0));
+        let hold = async |showtime| {
+            let id = HoldId::from_bits(1);
+            let held = store.hold(ShowtimeId(showtime), request.seats(), &me, id, TTL, SeatLimit(2));
+            held.await.unwrap()
+        };
+        assert_eq!(hold(2).await, HoldOutcome::NoShowtime);
+        let change = |to| sqlx::query(to);
+        change("update showtime set cancelled_at = 1")
+            .execute(&mut raw)
+            .await
+            .unwrap();
+        assert_eq!(hold(1).await, HoldOutcome::Cancelled);
+        change("update showtime set cancelled_at = null, starts_at = 1")
+            .execute(&mut raw)
+            .await
+            .unwrap();
+        assert_eq!(hold(1).await, HoldOutcome::Started);
+    }
+}
+
+#[tokio::test]
+async fn a_hold_is_made_longer_once() {
+    for engine in ENGINES {
+        let database = TestDatabase::on(engine).await;
+        let (store, map) = small_house(&database).await;
+        let (request, me) = (seats_of([0, 1], &map, 2).unwrap(), owner(0));
         let id = HoldId::from_bits(1);
-        let got = store
-            .hold(ShowtimeId(showtime), &request, &owner(0), id, TTL, SeatLimit(2))
-            .await;
-        assert_eq!(got.unwrap(), outcome);
+        let hold = store.hold(SHOWTIME, request.seats(), &me, id.clone(), TTL, SeatLimit(2));
+        assert!(matches!(hold.await.unwrap(), HoldOutcome::Held(_)));
+        assert!(
+            !store.extend(&id, &owner(1), TTL).await.unwrap(),
+            "somebody else's"
+        );
+        assert!(store.extend(&id, &owner(0), TTL).await.unwrap());
+        assert!(!store.extend(&id, &owner(0), TTL).await.unwrap(), "a second time");
+        let seconds_left = store.hold_of(&id, &owner(0)).await.unwrap().unwrap().seconds_left;
+        assert!((1990..=2000).contains(&seconds_left), "{seconds_left}");
+        // Asking for the same seats again does not give the right to do it once more.
+        let again = HoldId::from_bits(2);
+        let hold = store.hold(SHOWTIME, request.seats(), &me, again.clone(), TTL, SeatLimit(2));
+        assert!(matches!(hold.await.unwrap(), HoldOutcome::Held(_)));
+        assert!(
+            !store.extend(&again, &owner(0), TTL).await.unwrap(),
+            "under another name"
+        );
     }
 }

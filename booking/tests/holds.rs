@@ -79,7 +79,7 @@ async fn a_hold_is_released_by_its_owner_only() {
 }
 
 #[tokio::test]
-async fn the_limit_counts_over_all_holds_of_a_showtime() {
+async fn the_limit_counts_over_all_holds_of_an_event() {
     let running = Running::new().await;
     let first = running.hold(7, &["A-1", "A-2", "A-3", "A-4"], &[]).await;
     let cookie = first.cookie();
@@ -93,9 +93,13 @@ async fn the_limit_counts_over_all_holds_of_a_showtime() {
         .hold(7, &["B-3"], &mine)
         .await
         .is_problem(422, "too-many-seats");
-    // Asking again for one's own is no more than one has, and another showtime counts by itself.
+    running
+        .hold(8, &["A-1"], &mine)
+        .await
+        .is_problem(422, "too-many-seats");
+    // Asking again for one's own is no more than one has, and another event counts by itself.
     assert_eq!(running.hold(7, &["A-1"], &mine).await.status, 201);
-    assert_eq!(running.hold(8, &["A-1"], &mine).await.status, 201);
+    assert_eq!(running.hold(100, &["A-1"], &mine).await.status, 201);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use support::{Running, config};
 use tidegate_booking::start;
+use tidegate_config::Database;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -70,7 +71,7 @@ async fn what_stops_a_start_is_named() {
 
     std::fs::write(folder.path().join("plain"), "x").unwrap();
     let mut under_a_file = config();
-    under_a_file.database = "plain/booking.db".into();
+    under_a_file.database = Database::Sqlite("plain/booking.db".into());
     let why = why_not(&under_a_file, folder.path()).await;
     assert!(why.contains("plain"), "{why}");
 

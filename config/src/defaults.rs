@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::{Mode, OnStoreLoss, OnTurn};
+use crate::{LoginFor, Mode, OnStoreLoss, OnTurn, Payments};
 
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
@@ -86,8 +86,23 @@ pub const MAX_REPLICA_LAG: Duration = Duration::from_secs(10);
 /// The same for a server that is alone: nothing takes its place but itself, with what it wrote a second ago.
 pub const MAX_REPLICA_LAG_ALONE: Duration = Duration::from_secs(1);
 
-/// Booking's database, under `data_dir`.
-pub const DATABASE_URL: &str = "sqlite:booking.db";
+/// Booking's database, a file under `data_dir`.
+pub const DATABASE_FILE: &str = "booking.db";
+
+/// To pay: finding a card, a bank's second step, and one try more. Longer than most providers' own forms stay open for.
+pub const PAY_WITHIN: Duration = Duration::from_secs(10 * 60);
+
+/// Looking costs nobody anything; whoever takes a seat says who they are.
+pub const LOGIN: LoginFor = LoginFor::Writing;
+
+/// No money moves before somebody says so.
+pub const PAYMENTS: Payments = Payments::Sandbox { chaos: false };
+
+/// Stripe's own API.
+pub const STRIPE_API: &str = "https://api.stripe.com";
+
+/// Mails that are only written to files need a sender, too.
+pub const MAIL_FROM: &str = "tickets@example.com";
 
 /// Held seats: choosing, signing in and paying in one go; a seat let go of comes back within one song.
 pub const HOLD_TTL: Duration = Duration::from_secs(8 * 60);

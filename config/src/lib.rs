@@ -5,6 +5,7 @@
 //! once, each with its line and what to write instead. What comes out is [`Config`]: checked, with every default
 //! filled in. Nothing here reads the environment or opens a socket, except [`check`](fn@check), which says so.
 
+mod booking;
 mod check;
 mod file;
 mod model;
@@ -18,6 +19,7 @@ pub mod limits;
 
 use std::path::Path;
 
+pub use booking::*;
 pub use model::*;
 pub use overrides::Overrides;
 pub use problems::{Problem, Problems};

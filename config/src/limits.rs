@@ -64,6 +64,9 @@ pub const ANSWER_WITHIN: RangeInclusive<Duration> = secs(1, 300);
 /// `hold_ttl`: a held seat is a seat nobody can buy.
 pub const HOLD_TTL: RangeInclusive<Duration> = secs(1, 24 * 3600);
 
+/// `pay_within`: the seats are kept meanwhile. Below ten seconds nobody types a card's number.
+pub const PAY_WITHIN: RangeInclusive<Duration> = secs(10, 24 * 3600);
+
 /// `max_seats_per_fan`: one hold is one transaction over so many rows.
 pub const SEATS_PER_FAN: RangeInclusive<u32> = 1..=100;
 

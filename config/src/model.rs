@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::StoreUrl;
+use crate::{Booking, StoreUrl};
 
 /// Everything one Tidegate process may be asked to run.
 #[derive(Clone, Debug, PartialEq)]
@@ -249,23 +249,6 @@ pub enum Guard {
     Room(RoomId),
     /// Everyone passes.
     Free,
-}
-
-/// `[booking]`: the booking service.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Booking {
-    /// Its HTTP listener.
-    pub listen: SocketAddr,
-    /// The SQLite file, under `data_dir` unless absolute.
-    pub database: PathBuf,
-    /// How long held seats stay held.
-    pub hold_ttl: Duration,
-    /// Most seats one fan may hold for a showtime.
-    pub max_seats_per_fan: u32,
-    /// Whether writing calls need the edge's `Tidegate-Assertion`.
-    pub require_admission: bool,
-    /// Where the edge publishes the assertion's public keys (a JWKS document), when admission is required.
-    pub jwks_url: Option<String>,
 }
 
 /// `[search]`: the search service.

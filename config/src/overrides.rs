@@ -184,16 +184,12 @@ impl Config {
     }
 
     fn edge_moved(&mut self, before: &[SocketAddr], to: SocketAddr) {
-        if let Some(url) = self
-            .booking
-            .as_mut()
-            .and_then(|booking| booking.jwks_url.as_mut())
-        {
-            for from in before {
-                if follow(url, *from, to) {
-                    return;
-                }
-            }
+        let Some(booking) = &mut self.booking else {
+            return;
+        };
+        for url in booking.jwks_url.iter_mut().chain([&mut booking.public_url]) {
+            // One of them is the address that it led to, at most.
+            let _ = before.iter().any(|from| follow(url, *from, to));
         }
     }
 }
@@ -278,6 +274,7 @@ mod tests {
             Some("http://127.0.0.1:7000/_tidegate/jwks.json")
         );
         assert_eq!(search.catalogue_url, "http://127.0.0.1:8082");
+        assert_eq!(booking.public_url, "http://127.0.0.1:7000");
         assert_eq!(
             (booking.listen, search.listen, config.edge.admin_listen),
             (at(8082), at(8081), at(7001))

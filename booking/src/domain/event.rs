@@ -119,7 +119,7 @@ pub struct Event {
     pub id: EventId,
     /// Its kind.
     pub category: Category,
-    /// Its title, alike to no other.
+    /// Its title.
     pub title: String,
     /// By whom and from when, or empty.
     pub credit: String,
@@ -173,6 +173,10 @@ pub struct EventDetail {
     pub event: Event,
     /// Best first.
     pub prices: Vec<PriceLevel>,
+    /// The account that put it up; none for what ships with the program.
+    pub organiser: Option<String>,
+    /// Whether it was called off.
+    pub cancelled: bool,
 }
 
 /// A showtime with all that is needed to choose seats.
@@ -184,6 +188,8 @@ pub struct ShowtimeDetail {
     pub starts_at: Timestamp,
     /// Whether it had begun when this was read.
     pub started: bool,
+    /// Whether it, or the whole event, was called off.
+    pub cancelled: bool,
     /// Of what; its list of showtimes holds the others still to come, too.
     pub event: EventDetail,
     /// The venue's seats.

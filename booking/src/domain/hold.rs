@@ -48,7 +48,7 @@ impl HoldRequest {
         let mut unknown = Vec::new();
         for name in named {
             match name.parse::<Seat>() {
-                Ok(seat) if map.has(&seat) => seats.push(seat),
+                Ok(seat) if map.has_named(&seat) => seats.push(seat),
                 _ => unknown.push(name.chars().take(Self::ECHO_MAX).collect()),
             }
         }
@@ -102,8 +102,15 @@ pub enum HoldOutcome {
         /// Seats asked for.
         asked: u32,
     },
+    /// Fewer are left than were asked for, or none that fit what was asked; nothing was held.
+    NotEnough {
+        /// How many there are.
+        left: u32,
+    },
     /// The showtime has begun.
     Started,
+    /// It was called off.
+    Cancelled,
     /// There is no such showtime.
     NoShowtime,
 }

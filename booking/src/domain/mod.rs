@@ -13,5 +13,6 @@ pub use hold::{BadHold, Hold, HoldOutcome, HoldRequest, SeatLimit};
 pub use ids::{BadId, EventId, HoldId, Owner, ShowtimeId};
 pub use money::{BadCurrency, Currency, Money};
 pub use seats::{
-    BadSeat, Claimed, MapRow, PlanError, Seat, SeatClaim, SeatMap, SeatState, SeatView, Stock, parse_plan,
+    BadSeat, Claimed, MapRow, OpenSection, PlanError, Seat, SeatClaim, SeatMap, SeatState, SeatView, Stock,
+    parse_plan,
 };

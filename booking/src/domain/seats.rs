@@ -6,15 +6,26 @@ use std::str::FromStr;
 
 use super::Owner;
 
-/// One seat of a venue, `A-1`: the row's letters and the number in that row. Rows are lettered through the whole venue,
-/// so the text alone says which seat it is. The order is by row as printed, then by number: the fixed order in which
-/// seats are claimed.
+/// One seat of a venue, `A-1`: the row's label and the number in that row. Labels are unique in a venue, so the text
+/// alone says which seat it is. The order is by row as printed, then by number: the fixed order in which seats are
+/// claimed. A place of general admission is one, too; its row is the section's label.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Seat {
-    /// One or two capital letters.
+    /// One to eight capital letters and digits.
     pub row: String,
     /// From 1, left to right as seen from the seats.
-    pub number: u16,
+    pub number: u32,
+}
+
+/// Longest label of a row or of a section for general admission.
+pub const LABEL_LEN_MAX: usize = 8;
+
+/// Whether a text labels a row.
+pub fn is_label(text: &str) -> bool {
+    (1..=LABEL_LEN_MAX).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 /// Why a text does not name a seat.
@@ -27,18 +38,15 @@ impl FromStr for Seat {
 
     fn from_str(text: &str) -> Result<Self, BadSeat> {
         let (row, number) = text.trim().split_once('-').ok_or(BadSeat)?;
-        let row_fits = (1..=2).contains(&row.len()) && row.bytes().all(|b| b.is_ascii_alphabetic());
-        let number_fits = (1..=3).contains(&number.len())
+        let row = row.to_ascii_uppercase();
+        let number_fits = (1..=6).contains(&number.len())
             && number.bytes().all(|b| b.is_ascii_digit())
             && !number.starts_with('0');
-        if !row_fits || !number_fits {
+        if !is_label(&row) || !number_fits {
             return Err(BadSeat);
         }
         let number = number.parse().map_err(|_| BadSeat)?;
-        Ok(Self {
-            row: row.to_ascii_uppercase(),
-            number,
-        })
+        Ok(Self { row, number })
     }
 }
 
@@ -61,39 +69,111 @@ pub struct MapRow {
     pub section: String,
     /// Price level, 1 the best.
     pub level: u8,
-    /// Its letters.
+    /// What its seats are called by.
     pub label: String,
     /// Seats 1 to this.
-    pub seats: u16,
+    pub seats: u32,
+    /// Where its first seat stands and how far from the stage; the seats follow at one apart to the right. Hundredths of
+    /// a seat's width, the stage's middle at (0, 0).
+    pub x: i32,
+    /// Likewise.
+    pub y: i32,
+    /// The numbers of seats for people who need more room, and for those who come with them.
+    pub accessible: Vec<u32>,
 }
 
-/// A venue's seats, rows in the order in which they stand, front first.
+impl MapRow {
+    /// A row in the middle, so many seats' widths from the stage.
+    pub fn centred(section: &str, level: u8, label: &str, seats: u32, distance: u32) -> Self {
+        Self {
+            section: section.to_owned(),
+            level,
+            label: label.to_owned(),
+            seats,
+            x: -(seats.saturating_sub(1) as i32) * 50,
+            y: distance as i32 * 100,
+            accessible: Vec::new(),
+        }
+    }
+}
+
+/// A section for general admission: places without a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenSection {
+    /// What fans call it.
+    pub name: String,
+    /// What its places are called by in the store and on tickets.
+    pub label: String,
+    /// Price level, 1 the best.
+    pub level: u8,
+    /// How many fit in.
+    pub capacity: u32,
+}
+
+impl OpenSection {
+    /// One of its places, from 1.
+    pub fn place(&self, number: u32) -> Seat {
+        Seat {
+            row: self.label.clone(),
+            number,
+        }
+    }
+}
+
+/// A venue's seats.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeatMap {
-    /// The rows.
+    /// The rows in the order in which they stand, front first.
     pub rows: Vec<MapRow>,
+    /// The sections without seats.
+    pub open: Vec<OpenSection>,
 }
 
 impl SeatMap {
     /// How many seats there are.
     pub fn capacity(&self) -> u32 {
-        self.rows.iter().map(|row| u32::from(row.seats)).sum()
+        let seats: u32 = self.rows.iter().map(|row| row.seats).sum();
+        seats + self.open.iter().map(|section| section.capacity).sum::<u32>()
     }
 
-    /// Whether there is such a seat.
+    /// Whether there is such a seat, or such a place.
     pub fn has(&self, seat: &Seat) -> bool {
+        self.has_named(seat)
+            || self
+                .open
+                .iter()
+                .any(|section| section.label == seat.row && (1..=section.capacity).contains(&seat.number))
+    }
+
+    /// Whether there is such a seat, one that can be chosen.
+    pub fn has_named(&self, seat: &Seat) -> bool {
         self.rows
             .iter()
             .any(|row| row.label == seat.row && (1..=row.seats).contains(&seat.number))
     }
 
+    /// The section for general admission of this name or label.
+    pub fn open_section(&self, named: &str) -> Option<&OpenSection> {
+        self.open
+            .iter()
+            .find(|section| section.label == named || section.name == named)
+    }
+
+    /// Price level and section of a seat or place.
+    pub fn level_of(&self, seat: &Seat) -> Option<(u8, &str)> {
+        let row = self.rows.iter().find(|row| row.label == seat.row);
+        let open = self.open.iter().find(|section| section.label == seat.row);
+        row.map(|row| (row.level, row.section.as_str()))
+            .or(open.map(|section| (section.level, section.name.as_str())))
+    }
+
     /// Every seat with its state, row by row. `me` marks the seats that are the reader's own.
     pub fn view(&self, claims: &[SeatClaim], me: Option<&Owner>) -> Vec<(&MapRow, Vec<SeatView>)> {
-        let by_seat: HashMap<(&str, u16), &SeatClaim> = claims
+        let by_seat: HashMap<(&str, u32), &SeatClaim> = claims
             .iter()
             .map(|claim| ((claim.seat.row.as_str(), claim.seat.number), claim))
             .collect();
-        let look = |row: &MapRow, number: u16| {
+        let look = |row: &MapRow, number: u32| {
             let claim = by_seat.get(&(row.label.as_str(), number));
             SeatView {
                 seat: Seat {
@@ -212,13 +292,13 @@ pub fn parse_plan(plan: &str) -> Result<SeatMap, PlanError> {
         let (count, width) = shape.split_once('x').ok_or_else(bad)?;
         let (first, last) = width.split_once('-').unwrap_or((width, width));
         let level: u8 = level.parse().map_err(|_| bad())?;
-        let count: u16 = count.parse().map_err(|_| bad())?;
-        let (first, last): (u16, u16) = (
+        let count: u32 = count.parse().map_err(|_| bad())?;
+        let (first, last): (u32, u32) = (
             first.parse().map_err(|_| bad())?,
             last.parse().map_err(|_| bad())?,
         );
         let fits = (1..=9).contains(&level) && (1..=60).contains(&first) && (first..=60).contains(&last);
-        if section.is_empty() || count == 0 || !fits || rows.len() + usize::from(count) > ROWS_MAX {
+        if section.is_empty() || count == 0 || !fits || rows.len() + count as usize > ROWS_MAX {
             return Err(bad());
         }
         for row in 0..count {
@@ -228,15 +308,14 @@ pub fn parse_plan(plan: &str) -> Result<SeatMap, PlanError> {
                 0
             };
             let label = row_label(rows.len());
-            rows.push(MapRow {
-                section: section.to_owned(),
-                level,
-                label,
-                seats: first + grown,
-            });
+            let distance = rows.len() as u32 + 1;
+            rows.push(MapRow::centred(section, level, &label, first + grown, distance));
         }
     }
-    Ok(SeatMap { rows })
+    Ok(SeatMap {
+        rows,
+        open: Vec::new(),
+    })
 }
 
 /// Letters of the `at`-th row: A to Z without I and O, then AA, AB and so on.
@@ -295,7 +374,19 @@ mod tests {
             })
         );
         for text in [
-            "", "A", "A1", "-1", "A-", "A-0", "A-01", "A-1000", "AAA-1", "1-1", "A--1", "A-1-2", "Ä-1",
+            "",
+            "A",
+            "A1",
+            "-1",
+            "A-",
+            "A-0",
+            "A-01",
+            "A-1000000",
+            "AAAAAAAAA-1",
+            "A_-1",
+            "A--1",
+            "A-1-2",
+            "Ä-1",
         ] {
             assert_eq!(text.parse::<Seat>(), Err(BadSeat), "{text:?}");
         }

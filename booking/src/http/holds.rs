@@ -73,13 +73,22 @@ async fn try_hold(
     let hold_id = HoldId::from_bits(rand::random());
     let outcome = app
         .store
-        .hold(id, &asked, &writer.owner, hold_id, app.hold_ttl, app.seats_max)
+        .hold(
+            id,
+            asked.seats(),
+            &writer.owner,
+            hold_id,
+            app.hold_ttl,
+            app.seats_max,
+        )
         .await?;
     Ok(match outcome {
         HoldOutcome::Held(hold) => Ok(hold),
         HoldOutcome::JustTaken(seats) => Err(Problem::seats_taken(&seats)),
         HoldOutcome::OverLimit { has, asked } => Err(Problem::over_limit(has, asked, app.seats_max.0)),
         HoldOutcome::Started => Err(Problem::started()),
+        HoldOutcome::Cancelled => Err(Problem::cancelled()),
+        HoldOutcome::NotEnough { left } => Err(Problem::not_enough(left)),
         HoldOutcome::NoShowtime => return Err(no_showtime(id)),
     })
 }

@@ -124,6 +124,21 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "started", "Already begun", detail)
     }
 
+    pub(crate) fn cancelled() -> Self {
+        let detail = "This showtime was called off.";
+        Self::new(StatusCode::CONFLICT, "cancelled", "Called off", detail)
+    }
+
+    pub(crate) fn not_enough(left: u32) -> Self {
+        let detail = match left {
+            0 => "There is nothing left that fits. Try another section or showtime.".to_owned(),
+            left => format!("Only {left} of these are left."),
+        };
+        let mut problem = Self::new(StatusCode::CONFLICT, "not-enough", "Not enough seats", detail);
+        problem.more.insert("left".to_owned(), left.into());
+        problem
+    }
+
     pub(crate) fn unreadable_seats(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -212,6 +227,17 @@ impl From<StoreError> for Problem {
             StoreError::Busy => {
                 let detail = "A great many people are choosing seats right now. Please try again.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "One moment", detail).retry_after(1)
+            }
+            StoreError::Unwritable(_) => {
+                tracing::error!(%error, "booking cannot write");
+                let detail = "Nothing can be changed at the moment. Please try again in a few minutes.";
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unwritable",
+                    "Closed for a moment",
+                    detail,
+                )
+                .retry_after(30)
             }
             StoreError::Corrupt(_) | StoreError::Database(_) => {
                 tracing::error!(%error, "a call to the booking database failed");

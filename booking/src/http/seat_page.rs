@@ -34,7 +34,7 @@ struct Section {
 
 struct Cell {
     seat: String,
-    number: u16,
+    number: u32,
     class: &'static str,
     free: bool,
     label: String,

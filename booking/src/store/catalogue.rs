@@ -4,35 +4,66 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
 
-use super::clock::{claim_live, now_ms};
-use super::{Store, StoreError};
+use super::{Statement, Store, StoreError};
 use crate::domain::{
-    Category, Event, EventDetail, EventFilter, EventId, MapRow, Money, PriceLevel, SeatMap, Showtime,
-    ShowtimeDetail, ShowtimeId, Venue,
+    Category, Event, EventDetail, EventFilter, EventId, MapRow, Money, OpenSection, PriceLevel, SeatMap,
+    Showtime, ShowtimeDetail, ShowtimeId, Venue,
 };
 
-const EVENT: &str = "select event.id, event.category, event.title, event.credit, event.description, \
-     venue.name, venue.city, venue.country, venue.time_zone, venue.currency, \
-     (select min(amount) from price where price.event_id = event.id) as price_from \
-     from event join venue on venue.id = event.venue_id";
+/// What makes an [`Event`], save its showtimes.
+macro_rules! event {
+    () => {
+        "select event.id, event.category, event.title, event.credit, event.description, event.organiser, \
+         cast(event.cancelled_at is not null as integer) as cancelled, \
+         venue.name, venue.city, venue.country, venue.time_zone, venue.currency, \
+         (select min(amount) from price where price.event_id = event.id) as price_from \
+         from event join venue on venue.id = event.venue_id "
+    };
+}
+
+static EVENT: Statement = Statement::new(concat!(event!(), "where event.id = $1"));
+
+/// Events to come, with every filter; an empty text filters nothing.
+static EVENTS: Statement = Statement::new(concat!(
+    event!(),
+    "where event.id > $1 and event.cancelled_at is null and exists (select 1 from showtime \
+     where event_id = event.id and cancelled_at is null and starts_at * 1000 > {now}) \
+     and ($2 = '' or event.category = $2) and ($3 = '' or lower(venue.city) = lower($3)) \
+     and not exists (select 1 from {each:$4} \
+     where lower(event.title || ' ' || event.credit || ' ' || event.description) not like lower(value) escape '\\') \
+     order by event.id limit $5",
+));
 
 /// Showtimes to come of the events in a JSON array, with the seats nobody has.
-const SHOWTIMES: &str = concat!(
-    "select showtime.id, showtime.event_id, showtime.starts_at, venue.capacity - (select count(*) from claim ",
-    "where claim.showtime_id = showtime.id and ",
-    claim_live!(),
-    ") as seats_left from showtime join event on event.id = showtime.event_id ",
-    "join venue on venue.id = event.venue_id ",
-    "where showtime.event_id in (select value from json_each(?1)) and showtime.starts_at > unixepoch() ",
-    "order by showtime.starts_at, showtime.id",
+static SHOWTIMES: Statement = Statement::new(
+    "select showtime.id, showtime.event_id, showtime.starts_at, venue.capacity - (select count(*) from claim \
+     where claim.showtime_id = showtime.id and {live}) from showtime join event on event.id = showtime.event_id \
+     join venue on venue.id = event.venue_id \
+     where showtime.event_id in (select cast(value as bigint) from {each:$1}) \
+     and showtime.cancelled_at is null and showtime.starts_at * 1000 > {now} \
+     order by showtime.starts_at, showtime.id",
+);
+
+static SHOWTIME: Statement = Statement::new(
+    "select event_id, starts_at, cast(starts_at * 1000 <= {now} as integer), \
+     cast(coalesce(showtime.cancelled_at, event.cancelled_at) is not null as integer), event.venue_id \
+     from showtime join event on event.id = event_id where showtime.id = $1",
 );
 
 /// The catalogue's own count of changes, and how many showtimes have begun: lists show only those to come.
-const VERSION: &str =
-    "select catalogue_version, (select count(*) from showtime where starts_at <= unixepoch()) from meta";
+static VERSION: Statement = Statement::new(
+    "select catalogue_version, (select count(*) from showtime where starts_at * 1000 <= {now}) from meta",
+);
+
+static CITIES: Statement = Statement::new(
+    "select venue.city, count(*) from event join venue on venue.id = event.venue_id \
+     where event.cancelled_at is null and exists (select 1 from showtime \
+     where event_id = event.id and cancelled_at is null and starts_at * 1000 > {now}) \
+     group by venue.city order by count(*) desc, venue.city",
+);
 
 /// A page of a list.
 #[derive(Clone, Debug)]
@@ -48,24 +79,32 @@ pub struct EventPage {
 impl Store {
     /// The catalogue's version alone; cheap.
     pub async fn catalogue_version(&self) -> Result<String, StoreError> {
-        let (version, begun): (i64, i64) = sqlx::query_as(VERSION).fetch_one(&self.readers).await?;
+        let query = sqlx::query_as(self.sql(&VERSION));
+        let (version, begun): (i64, i64) = query.fetch_one(&self.readers).await?;
         Ok(format!("{version}.{begun}"))
     }
 
     /// Events with a showtime to come that fit the filter.
     pub async fn events(&self, filter: &EventFilter) -> Result<EventPage, StoreError> {
         let mut tx = self.reading().await?;
-        let (version, begun): (i64, i64) = sqlx::query_as(VERSION).fetch_one(&mut *tx).await?;
+        let (version, begun): (i64, i64) = sqlx::query_as(self.sql(&VERSION)).fetch_one(&mut *tx).await?;
         let limit = filter.limit.clamp(1, EventFilter::LIMIT_MAX);
         // One more than asked for says whether there is a next page.
-        let rows = list_query(filter, limit + 1).build().fetch_all(&mut *tx).await?;
+        let rows = sqlx::query(self.sql(&EVENTS))
+            .bind(filter.after.map_or(0, |id| id.0))
+            .bind(filter.category.map_or("", Category::as_str))
+            .bind(filter.city.as_deref().unwrap_or_default())
+            .bind(patterns(filter))
+            .bind(i64::from(limit) + 1)
+            .fetch_all(&mut *tx)
+            .await?;
         let more = rows.len() > limit as usize;
         let mut events = rows
             .iter()
             .take(limit as usize)
             .map(event_of)
             .collect::<Result<Vec<Event>, StoreError>>()?;
-        add_showtimes(&mut tx, &mut events).await?;
+        self.add_showtimes(&mut tx, &mut events).await?;
         let next_after = events.last().filter(|_| more).map(|event| event.id);
         Ok(EventPage {
             events,
@@ -77,29 +116,25 @@ impl Store {
     /// One event, with showtimes to come and prices.
     pub async fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
         let mut tx = self.reading().await?;
-        event_detail(&mut tx, id).await
+        self.event_detail(&mut tx, id).await
     }
 
     /// One showtime with its event and seat map.
     pub async fn showtime(&self, id: ShowtimeId) -> Result<Option<ShowtimeDetail>, StoreError> {
         let mut tx = self.reading().await?;
-        let found: Option<(i64, i64, bool, i64)> = sqlx::query_as(
-            "select event_id, starts_at, starts_at <= unixepoch(), event.venue_id \
-             from showtime join event on event.id = event_id where showtime.id = ?1",
-        )
-        .bind(id.0)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some((event_id, starts_at, started, venue_id)) = found else {
+        let query = sqlx::query_as(self.sql(&SHOWTIME)).bind(id.0);
+        let found: Option<(i64, i64, i64, i64, i64)> = query.fetch_optional(&mut *tx).await?;
+        let Some((event_id, starts_at, started, cancelled, venue_id)) = found else {
             return Ok(None);
         };
         let map = seat_map(&mut tx, venue_id).await?;
-        let event = event_detail(&mut tx, EventId(event_id)).await?;
+        let event = self.event_detail(&mut tx, EventId(event_id)).await?;
         let event = event.ok_or_else(|| StoreError::Corrupt("a showtime without its event".into()))?;
         Ok(Some(ShowtimeDetail {
             id,
             starts_at: instant(starts_at)?,
-            started,
+            started: started != 0,
+            cancelled: cancelled != 0,
             event,
             map,
         }))
@@ -109,7 +144,7 @@ impl Store {
     pub async fn seat_map_of(&self, id: ShowtimeId) -> Result<Option<SeatMap>, StoreError> {
         let mut tx = self.reading().await?;
         let venue: Option<i64> = sqlx::query_scalar(
-            "select venue_id from showtime join event on event.id = event_id where showtime.id = ?1",
+            "select venue_id from showtime join event on event.id = event_id where showtime.id = $1",
         )
         .bind(id.0)
         .fetch_optional(&mut *tx)
@@ -122,59 +157,81 @@ impl Store {
 
     /// Cities with something to come, and how many events each has; most first.
     pub async fn cities(&self) -> Result<Vec<(String, u32)>, StoreError> {
-        let query = sqlx::query_as(
-            "select venue.city, count(*) from event join venue on venue.id = event.venue_id \
-             where exists (select 1 from showtime where event_id = event.id and starts_at > unixepoch()) \
-             group by venue.city order by count(*) desc, venue.city",
-        );
-        Ok(query.fetch_all(&self.readers).await?)
+        let query = sqlx::query_as(self.sql(&CITIES));
+        let rows: Vec<(String, i64)> = query.fetch_all(&self.readers).await?;
+        Ok(rows
+            .into_iter()
+            .map(|(city, events)| (city, u32::try_from(events).unwrap_or(u32::MAX)))
+            .collect())
+    }
+
+    async fn event_detail(
+        &self,
+        db: &mut AnyConnection,
+        id: EventId,
+    ) -> Result<Option<EventDetail>, StoreError> {
+        let query = sqlx::query(self.sql(&EVENT)).bind(id.0);
+        let Some(row) = query.fetch_optional(&mut *db).await? else {
+            return Ok(None);
+        };
+        let mut events = [event_of(&row)?];
+        self.add_showtimes(db, &mut events).await?;
+        let [event] = events;
+        let organiser = row.try_get("organiser")?;
+        let cancelled: i64 = row.try_get("cancelled")?;
+        let prices = prices_of(db, &event).await?;
+        Ok(Some(EventDetail {
+            event,
+            prices,
+            organiser,
+            cancelled: cancelled != 0,
+        }))
+    }
+
+    async fn add_showtimes(&self, db: &mut AnyConnection, events: &mut [Event]) -> Result<(), StoreError> {
+        let ids: Vec<String> = events.iter().map(|event| event.id.to_string()).collect();
+        let query = sqlx::query_as(self.sql(&SHOWTIMES)).bind(format!("[{}]", ids.join(",")));
+        let rows: Vec<(i64, i64, i64, i64)> = query.fetch_all(db).await?;
+        let mut by_event: HashMap<EventId, Vec<Showtime>> = HashMap::new();
+        for (id, event, starts_at, left) in rows {
+            let showtime = Showtime {
+                id: ShowtimeId(id),
+                starts_at: instant(starts_at)?,
+                seats_left: u32::try_from(left).unwrap_or(0),
+            };
+            by_event.entry(EventId(event)).or_default().push(showtime);
+        }
+        for event in events {
+            event.showtimes = by_event.remove(&event.id).unwrap_or_default();
+        }
+        Ok(())
     }
 }
 
-fn list_query(filter: &EventFilter, limit: u32) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(EVENT);
-    query
-        .push(" where event.id > ")
-        .push_bind(filter.after.map_or(0, |id| id.0));
-    query.push(" and exists (select 1 from showtime where event_id = event.id and starts_at > unixepoch())");
-    if let Some(category) = filter.category {
-        query.push(" and event.category = ").push_bind(category.as_str());
-    }
-    if let Some(city) = &filter.city {
-        query
-            .push(" and venue.city = ")
-            .push_bind(city.clone())
-            .push(" collate nocase");
-    }
-    for word in filter.words() {
+/// What each word of the filter must look like in the text, as a JSON array.
+fn patterns(filter: &EventFilter) -> String {
+    let pattern = |word: &str| {
         let escaped = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        query.push(" and event.title || ' ' || event.credit || ' ' || event.description like ");
-        query.push_bind(format!("%{escaped}%")).push(" escape '\\'");
-    }
-    query.push(" order by event.id limit ").push_bind(limit);
-    query
+        serde_json::Value::String(format!("%{escaped}%"))
+    };
+    serde_json::Value::Array(filter.words().into_iter().map(pattern).collect()).to_string()
 }
 
-async fn event_detail(db: &mut SqliteConnection, id: EventId) -> Result<Option<EventDetail>, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new(EVENT);
-    query.push(" where event.id = ").push_bind(id.0);
-    let Some(row) = query.build().fetch_optional(&mut *db).await? else {
-        return Ok(None);
-    };
-    let mut events = [event_of(&row)?];
-    add_showtimes(db, &mut events).await?;
-    let [event] = events;
-    let rows: Vec<(u8, i64, String)> = sqlx::query_as(
-        "select price.level, price.amount, seat_row.section from price \
+async fn prices_of(db: &mut AnyConnection, event: &Event) -> Result<Vec<PriceLevel>, StoreError> {
+    let rows: Vec<(i64, i64, String)> = sqlx::query_as(
+        "select price.level, price.amount, part.section from price \
          join event on event.id = price.event_id \
-         join seat_row on seat_row.venue_id = event.venue_id and seat_row.level = price.level \
-         where price.event_id = ?1 order by price.level, seat_row.position",
+         join (select venue_id, position, level, section from seat_row \
+               union all select venue_id, position, level, name from open_section) as part \
+         on part.venue_id = event.venue_id and part.level = price.level \
+         where price.event_id = $1 order by price.level, part.position",
     )
-    .bind(id.0)
+    .bind(event.id.0)
     .fetch_all(db)
     .await?;
     let mut prices: Vec<PriceLevel> = Vec::new();
     for (level, amount, section) in rows {
+        let level = level_of(level)?;
         let price = Money {
             amount,
             currency: event.venue.currency,
@@ -189,49 +246,57 @@ async fn event_detail(db: &mut SqliteConnection, id: EventId) -> Result<Option<E
             }),
         }
     }
-    Ok(Some(EventDetail { event, prices }))
+    Ok(prices)
 }
 
-async fn add_showtimes(db: &mut SqliteConnection, events: &mut [Event]) -> Result<(), StoreError> {
-    let ids: Vec<String> = events.iter().map(|event| event.id.to_string()).collect();
-    let query = sqlx::query_as(SHOWTIMES).bind(format!("[{}]", ids.join(",")));
-    let rows: Vec<(i64, i64, i64, i64)> = query.fetch_all(db).await?;
-    let mut by_event: HashMap<EventId, Vec<Showtime>> = HashMap::new();
-    for (id, event, starts_at, left) in rows {
-        let starts_at = instant(starts_at)?;
-        let seats_left = u32::try_from(left).unwrap_or(0);
-        let showtime = Showtime {
-            id: ShowtimeId(id),
-            starts_at,
-            seats_left,
-        };
-        by_event.entry(EventId(event)).or_default().push(showtime);
-    }
-    for event in events {
-        event.showtimes = by_event.remove(&event.id).unwrap_or_default();
-    }
-    Ok(())
-}
-
-async fn seat_map(db: &mut SqliteConnection, venue: i64) -> Result<SeatMap, StoreError> {
-    let rows: Vec<(String, u8, String, u16)> = sqlx::query_as(
-        "select section, level, label, seats from seat_row where venue_id = ?1 order by position",
+async fn seat_map(db: &mut AnyConnection, venue: i64) -> Result<SeatMap, StoreError> {
+    let rows = sqlx::query(
+        "select section, level, label, seats, x, y, accessible from seat_row where venue_id = $1 order by position",
+    )
+    .bind(venue)
+    .fetch_all(&mut *db)
+    .await?;
+    let corrupt = || StoreError::Corrupt("a row of seats".into());
+    let number = |row: &AnyRow, column: &str| -> Result<i64, StoreError> { Ok(row.try_get(column)?) };
+    let row = |row: &AnyRow| {
+        let accessible: String = row.try_get("accessible")?;
+        Ok(MapRow {
+            section: row.try_get("section")?,
+            level: level_of(number(row, "level")?)?,
+            label: row.try_get("label")?,
+            seats: u32::try_from(number(row, "seats")?).map_err(|_| corrupt())?,
+            x: i32::try_from(number(row, "x")?).map_err(|_| corrupt())?,
+            y: i32::try_from(number(row, "y")?).map_err(|_| corrupt())?,
+            accessible: serde_json::from_str(&accessible).map_err(|_| corrupt())?,
+        })
+    };
+    let rows = rows.iter().map(row).collect::<Result<_, StoreError>>()?;
+    let sections: Vec<(String, String, i64, i64)> = sqlx::query_as(
+        "select name, label, level, capacity from open_section where venue_id = $1 order by position",
     )
     .bind(venue)
     .fetch_all(db)
     .await?;
-    let row = |(section, level, label, seats)| MapRow {
-        section,
-        level,
-        label,
-        seats,
+    let open = |(name, label, level, capacity)| {
+        Ok(OpenSection {
+            name,
+            label,
+            level: level_of(level)?,
+            capacity: u32::try_from(capacity).map_err(|_| corrupt())?,
+        })
     };
-    Ok(SeatMap {
-        rows: rows.into_iter().map(row).collect(),
-    })
+    let open = sections
+        .into_iter()
+        .map(open)
+        .collect::<Result<_, StoreError>>()?;
+    Ok(SeatMap { rows, open })
 }
 
-fn event_of(row: &SqliteRow) -> Result<Event, StoreError> {
+fn level_of(number: i64) -> Result<u8, StoreError> {
+    u8::try_from(number).map_err(|_| StoreError::Corrupt("a price level".into()))
+}
+
+fn event_of(row: &AnyRow) -> Result<Event, StoreError> {
     let text = |column: &str| row.try_get::<String, _>(column);
     let corrupt = |what: &str| StoreError::Corrupt(what.to_owned());
     let currency = text("currency")?

@@ -1,59 +1,22 @@
-//! Booking's tables in SQLite. The only place that knows SQL, and the only clock that decides about holds is the
-//! database's own.
+//! Booking's tables, in SQLite or PostgreSQL. The only place that knows SQL, and the only clock that decides about holds
+//! is the database's own.
 
 mod catalogue;
 mod claims;
-mod clock;
+mod engine;
 mod seed;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Any, AnyPool, Transaction};
+use tidegate_config::Database;
 
 pub use catalogue::EventPage;
 pub use claims::Which;
+pub use engine::{Engine, OpenError};
 pub use seed::{SeedEvent, SeedVenue, Seeded};
 
-/// Readers at once. A read takes well under a millisecond, so more than a few cores' worth only adds memory.
-const READERS_MAX: u32 = 4;
-
-/// How long a call waits for its turn at the database before it is told to come back. Writers queue on one connection;
-/// at several thousand holds a second this is a queue of thousands.
-const TURN_WITHIN: Duration = Duration::from_secs(2);
-
-/// How long SQLite itself waits for another process's write.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Why the database cannot be used from the start.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Its folder cannot be made.
-    #[error("cannot make the folder {} for the booking database: {cause}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-    /// The file cannot be opened, is no database, or is not writable.
-    #[error("cannot open the booking database {}: {cause}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
-        cause: sqlx::Error,
-    },
-    /// Its tables cannot be brought up to date.
-    #[error("cannot bring the booking database {} up to date: {cause}", path.display())]
-    Migrate {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        cause: sqlx::migrate::MigrateError,
-    },
-}
+use engine::Statement;
 
 /// Why a call to the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +24,9 @@ pub enum StoreError {
     /// Too many wait already; worth trying again in a moment.
     #[error("the booking database is busy")]
     Busy,
+    /// Nothing can be written, for a reason that an operator can end.
+    #[error("the booking database cannot be written: {0}")]
+    Unwritable(&'static str),
     /// A row says something that cannot be.
     #[error("the booking database holds an impossible value: {0}")]
     Corrupt(String),
@@ -71,66 +37,63 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        // SQLITE_BUSY (5) and its extended forms carry 5 in the low byte.
-        let locked = |code: &str| code.parse::<u32>().is_ok_and(|code| code & 0xff == 5);
-        match &error {
-            sqlx::Error::PoolTimedOut => Self::Busy,
-            sqlx::Error::Database(cause) if cause.code().is_some_and(|code| locked(&code)) => Self::Busy,
-            _ => Self::Database(error),
+        let sqlx::Error::Database(cause) = &error else {
+            return match error {
+                sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => Self::Busy,
+                error => Self::Database(error),
+            };
+        };
+        match cause.code().as_deref() {
+            Some(code) => told(code).unwrap_or(Self::Database(error)),
+            None => Self::Database(error),
         }
     }
 }
 
-/// The store: one connection that writes, a few that read.
+/// What an engine's code means, where something follows from it.
+fn told(code: &str) -> Option<StoreError> {
+    // SQLite's extended codes carry the plain one in the low byte.
+    if code.len() < 5 {
+        return match code.parse::<u32>().ok()? & 0xff {
+            5 | 6 => Some(StoreError::Busy),
+            8 => Some(StoreError::Unwritable("it is read-only")),
+            13 => Some(StoreError::Unwritable("its disk is full")),
+            _ => None,
+        };
+    }
+    match code {
+        // Locks and statements that took too long, deadlocks, a server that is full, stopping or starting.
+        "55P03" | "57014" | "40001" | "40P01" | "53300" | "57P01" | "57P02" | "57P03" | "25P03" => {
+            Some(StoreError::Busy)
+        }
+        "53100" => Some(StoreError::Unwritable("its disk is full")),
+        "25006" => Some(StoreError::Unwritable("it is read-only")),
+        _ => None,
+    }
+}
+
+/// The store: connections that write and connections that read.
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// SQLite takes one writer at a time. With a single connection they queue here, in order and with a deadline,
-    /// rather than in SQLite's polling.
-    writer: SqlitePool,
-    readers: SqlitePool,
+    engine: Engine,
+    writer: AnyPool,
+    readers: AnyPool,
 }
 
 impl Store {
-    /// Opens the file, made if it is missing, and brings its tables up to date.
-    pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|cause| OpenError::Folder {
-                path: folder.to_owned(),
-                cause,
-            })?;
-        }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .journal_mode(SqliteJournalMode::Wal)
-            // What a killed process committed is kept; only a power cut may take the last moments' holds, and a hold is
-            // a promise of minutes.
-            .synchronous(SqliteSynchronous::Normal);
-        let file_error = |cause| OpenError::File {
-            path: path.to_owned(),
-            cause,
-        };
-        let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(TURN_WITHIN)
-        };
-        let writer = pool(1).connect_with(options.clone()).await.map_err(file_error)?;
-        sqlx::migrate!()
-            .run(&writer)
-            .await
-            .map_err(|cause| OpenError::Migrate {
-                path: path.to_owned(),
-                cause,
-            })?;
-        let reading = options.create_if_missing(false).pragma("query_only", "on");
-        let readers = pool(READERS_MAX)
-            .connect_with(reading)
-            .await
-            .map_err(file_error)?;
-        Ok(Self { writer, readers })
+    /// Opens the database (a file that is missing is made, under `data_dir` unless its path is absolute) and brings its
+    /// tables up to date.
+    pub async fn open(database: &Database, data_dir: &Path) -> Result<Self, OpenError> {
+        let engine::Opened {
+            engine,
+            writer,
+            readers,
+        } = engine::open(database, data_dir).await?;
+        Ok(Self {
+            engine,
+            writer,
+            readers,
+        })
     }
 
     /// Closes every connection; SQLite folds its log into the file with the last one.
@@ -139,14 +102,28 @@ impl Store {
         self.writer.close().await;
     }
 
-    /// One consistent view for several queries.
-    async fn reading(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.readers.begin().await?)
+    /// The statement as this engine wants it.
+    fn sql(&self, statement: &'static Statement) -> &'static str {
+        statement.on(self.engine)
     }
 
-    /// The only writer until it commits or is dropped (which rolls back): every condition it reads still holds when it
-    /// writes.
-    async fn writing(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.writer.begin_with("begin immediate").await?)
+    /// One consistent view for several queries.
+    async fn reading(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        Ok(match self.engine {
+            Engine::Sqlite => self.readers.begin().await?,
+            Engine::Postgres => {
+                let begin = "begin isolation level repeatable read read only";
+                self.readers.begin_with(begin).await?
+            }
+        })
+    }
+
+    /// A transaction that writes. In SQLite it is the only one until it commits or is dropped (which rolls back), so
+    /// every condition it reads still holds when it writes; in PostgreSQL only rows that it has locked stand still.
+    async fn writing(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        Ok(match self.engine {
+            Engine::Sqlite => self.writer.begin_with("begin immediate").await?,
+            Engine::Postgres => self.writer.begin().await?,
+        })
     }
 }

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
-use sqlx::{QueryBuilder, Sqlite, Transaction};
+use serde_json::json;
+use sqlx::{Any, Transaction};
 
-use super::{Store, StoreError};
+use super::{Statement, Store, StoreError};
 use crate::domain::{Category, Currency, SeatMap};
 
 /// A venue to begin with.
@@ -46,8 +47,37 @@ pub struct SeedEvent {
     pub shows: Vec<(i32, Time)>,
 }
 
-/// Rows of one statement. SQLite takes 32,766 values in one, and the widest row here has 8.
+/// Rows of one statement, which travel as one JSON text.
 const ROWS_AT_ONCE: usize = 1000;
+
+static VENUES: Statement = Statement::new(
+    "insert into venue (id, name, city, country, time_zone, currency, capacity) \
+     select cast(value ->> 'id' as bigint), value ->> 'name', value ->> 'city', value ->> 'country', \
+     value ->> 'time_zone', value ->> 'currency', cast(value ->> 'capacity' as bigint) from {rows:$1}",
+);
+
+static SEAT_ROWS: Statement = Statement::new(
+    "insert into seat_row (venue_id, position, section, level, label, seats, x, y) \
+     select cast(value ->> 'venue' as bigint), cast(value ->> 'position' as bigint), value ->> 'section', \
+     cast(value ->> 'level' as bigint), value ->> 'label', cast(value ->> 'seats' as bigint), \
+     cast(value ->> 'x' as bigint), cast(value ->> 'y' as bigint) from {rows:$1}",
+);
+
+static EVENTS: Statement = Statement::new(
+    "insert into event (id, venue_id, category, title, credit, description) \
+     select cast(value ->> 'id' as bigint), cast(value ->> 'venue' as bigint), value ->> 'category', \
+     value ->> 'title', value ->> 'credit', value ->> 'description' from {rows:$1}",
+);
+
+static PRICES: Statement = Statement::new(
+    "insert into price (event_id, level, amount) select cast(value ->> 'event' as bigint), \
+     cast(value ->> 'level' as bigint), cast(value ->> 'amount' as bigint) from {rows:$1}",
+);
+
+static SHOWTIMES: Statement = Statement::new(
+    "insert into showtime (id, event_id, starts_at) select cast(value ->> 'id' as bigint), \
+     cast(value ->> 'event' as bigint), cast(value ->> 'starts_at' as bigint) from {rows:$1}",
+);
 
 impl Store {
     /// Fills the catalogue if it never was, in one transaction, so that a start cut short begins anew. Answers whether
@@ -59,19 +89,42 @@ impl Store {
         now: Timestamp,
     ) -> Result<Seeded, StoreError> {
         let mut tx = self.writing().await?;
-        let version: i64 = sqlx::query_scalar("select catalogue_version from meta")
-            .fetch_one(&mut *tx)
-            .await?;
-        if version > 0 {
+        // Of several instances that start at once, the others wait here.
+        let first: Option<i64> = sqlx::query_scalar(
+            "update meta set catalogue_version = 1 where catalogue_version = 0 returning catalogue_version",
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        if first.is_none() {
             return Ok(Seeded::Before);
         }
         let starts = starts(venues, events, now)?;
-        insert_venues(&mut tx, venues).await?;
-        insert_events(&mut tx, events).await?;
-        insert_showtimes(&mut tx, &starts).await?;
-        sqlx::query("update meta set catalogue_version = 1")
-            .execute(&mut *tx)
-            .await?;
+        self.insert(&mut tx, &VENUES, (1..).zip(venues).map(|(id, venue)| {
+            json!({"id": id, "name": venue.name, "city": venue.city, "country": venue.country,
+                "time_zone": venue.time_zone.0, "currency": venue.currency.as_str(), "capacity": venue.map.capacity()})
+        }))
+        .await?;
+        let rows = (1..).zip(venues).flat_map(|(id, venue)| {
+            (0..).zip(&venue.map.rows).map(move |(at, row)| {
+                json!({"venue": id, "position": at, "section": row.section, "level": row.level, "label": row.label,
+                    "seats": row.seats, "x": row.x, "y": row.y})
+            })
+        });
+        self.insert(&mut tx, &SEAT_ROWS, rows).await?;
+        let rows = (1..).zip(events).map(|(id, event)| {
+            json!({"id": id, "venue": event.venue + 1, "category": event.category.as_str(), "title": event.title,
+                "credit": event.credit, "description": event.description})
+        });
+        self.insert(&mut tx, &EVENTS, rows).await?;
+        let rows = (1..).zip(events).flat_map(|(id, event)| {
+            let prices = (1..).zip(&event.prices);
+            prices.map(move |(level, amount)| json!({"event": id, "level": level, "amount": amount}))
+        });
+        self.insert(&mut tx, &PRICES, rows).await?;
+        let rows = (1..)
+            .zip(&starts)
+            .map(|(id, (event, start))| json!({"id": id, "event": event, "starts_at": start}));
+        self.insert(&mut tx, &SHOWTIMES, rows).await?;
         tx.commit().await?;
         Ok(Seeded::Now {
             events: events.len(),
@@ -81,8 +134,26 @@ impl Store {
 
     /// Whether the catalogue was ever filled.
     pub async fn is_seeded(&self) -> Result<bool, StoreError> {
-        let query = sqlx::query_scalar("select catalogue_version > 0 from meta");
-        Ok(query.fetch_one(&self.readers).await?)
+        let query = sqlx::query_scalar("select catalogue_version from meta");
+        let version: i64 = query.fetch_one(&self.readers).await?;
+        Ok(version > 0)
+    }
+
+    async fn insert(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        statement: &'static Statement,
+        rows: impl Iterator<Item = serde_json::Value>,
+    ) -> Result<(), StoreError> {
+        let rows: Vec<serde_json::Value> = rows.collect();
+        for chunk in rows.chunks(ROWS_AT_ONCE) {
+            let text = serde_json::Value::from(chunk).to_string();
+            sqlx::query(self.sql(statement))
+                .bind(text)
+                .execute(&mut **tx)
+                .await?;
+        }
+        Ok(())
     }
 }
 
@@ -116,87 +187,4 @@ fn starts(venues: &[SeedVenue], events: &[SeedEvent], now: Timestamp) -> Result<
         }
     }
     Ok(starts)
-}
-
-async fn insert_venues(tx: &mut Transaction<'_, Sqlite>, venues: &[SeedVenue]) -> Result<(), StoreError> {
-    let numbered: Vec<(i64, &SeedVenue)> = (1..).zip(venues).collect();
-    for chunk in numbered.chunks(ROWS_AT_ONCE) {
-        let mut insert =
-            QueryBuilder::new("insert into venue (id, name, city, country, time_zone, currency, capacity) ");
-        insert.push_values(chunk, |mut row, (id, venue)| {
-            row.push_bind(*id)
-                .push_bind(&venue.name)
-                .push_bind(&venue.city)
-                .push_bind(&venue.country);
-            row.push_bind(&venue.time_zone.0)
-                .push_bind(venue.currency.as_str());
-            row.push_bind(i64::from(venue.map.capacity()));
-        });
-        insert.build().execute(&mut **tx).await?;
-    }
-    let rows: Vec<_> = numbered
-        .iter()
-        .flat_map(|(id, venue)| {
-            (0_i64..)
-                .zip(&venue.map.rows)
-                .map(move |(at, row)| (*id, at, row))
-        })
-        .collect();
-    for chunk in rows.chunks(ROWS_AT_ONCE) {
-        let mut insert =
-            QueryBuilder::new("insert into seat_row (venue_id, position, section, level, label, seats) ");
-        insert.push_values(chunk, |mut values, (venue, at, row)| {
-            values.push_bind(*venue).push_bind(*at).push_bind(&row.section);
-            values
-                .push_bind(i64::from(row.level))
-                .push_bind(&row.label)
-                .push_bind(i64::from(row.seats));
-        });
-        insert.build().execute(&mut **tx).await?;
-    }
-    Ok(())
-}
-
-async fn insert_events(tx: &mut Transaction<'_, Sqlite>, events: &[SeedEvent]) -> Result<(), StoreError> {
-    let numbered: Vec<(i64, &SeedEvent)> = (1..).zip(events).collect();
-    for chunk in numbered.chunks(ROWS_AT_ONCE) {
-        let mut insert =
-            QueryBuilder::new("insert into event (id, venue_id, category, title, credit, description) ");
-        insert.push_values(chunk, |mut row, (id, event)| {
-            row.push_bind(*id)
-                .push_bind(event.venue as i64 + 1)
-                .push_bind(event.category.as_str());
-            row.push_bind(&event.title)
-                .push_bind(&event.credit)
-                .push_bind(&event.description);
-        });
-        insert.build().execute(&mut **tx).await?;
-    }
-    let prices: Vec<(i64, i64, i64)> = numbered
-        .iter()
-        .flat_map(|(id, event)| {
-            (1_i64..)
-                .zip(&event.prices)
-                .map(move |(level, amount)| (*id, level, *amount))
-        })
-        .collect();
-    for chunk in prices.chunks(ROWS_AT_ONCE) {
-        let mut insert = QueryBuilder::new("insert into price (event_id, level, amount) ");
-        insert.push_values(chunk, |mut row, (event, level, amount)| {
-            row.push_bind(*event).push_bind(*level).push_bind(*amount);
-        });
-        insert.build().execute(&mut **tx).await?;
-    }
-    Ok(())
-}
-
-async fn insert_showtimes(tx: &mut Transaction<'_, Sqlite>, starts: &[(i64, i64)]) -> Result<(), StoreError> {
-    for chunk in starts.chunks(ROWS_AT_ONCE) {
-        let mut insert = QueryBuilder::new("insert into showtime (event_id, starts_at) ");
-        insert.push_values(chunk, |mut row, (event, start)| {
-            row.push_bind(*event).push_bind(*start);
-        });
-        insert.build().execute(&mut **tx).await?;
-    }
-    Ok(())
 }

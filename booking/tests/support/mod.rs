@@ -2,8 +2,9 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod databases;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,18 +16,27 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tempfile::TempDir;
 use tidegate_booking::{RunError, Service};
-use tidegate_config::Booking;
+use tidegate_config::{Booking, Database, LoginFor, Mail, Payments};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub fn config() -> Booking {
     Booking {
         listen: "127.0.0.1:0".parse().unwrap(),
-        database: PathBuf::from("booking.db"),
+        database: Database::Sqlite("booking.db".into()),
         hold_ttl: Duration::from_secs(480),
+        pay_within: Duration::from_secs(600),
         max_seats_per_fan: 6,
+        login: LoginFor::Writing,
         require_admission: false,
         jwks_url: None,
+        public_url: "http://127.0.0.1:8080".to_owned(),
+        payments: Payments::Sandbox { chaos: false },
+        mail: Mail {
+            smtp_url: None,
+            from: "tickets@example.com".to_owned(),
+        },
+        redis: None,
     }
 }
 

@@ -4,15 +4,16 @@
 //! A wrong value is reported and replaced by a stand-in, so that reading goes on; a [`Config`] comes out only if
 //! nothing was reported. Deserialising into structs would stop at the first mistake.
 
-pub(crate) mod edge;
+pub(crate) mod booking;
+mod edge;
 mod files;
 pub(crate) mod pattern;
 mod report;
 pub(crate) mod room;
 pub(crate) mod route;
+mod search;
 mod section;
-pub(crate) mod services;
-mod spot;
+pub(crate) mod spot;
 mod store;
 mod values;
 pub(crate) mod words;
@@ -23,12 +24,13 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use self::booking::BookingInFile;
 use self::edge::{EdgeInFile, UpstreamInFile};
 pub(crate) use self::report::Report;
 use self::room::RoomInFile;
 use self::route::RouteInFile;
+use self::search::SearchInFile;
 use self::section::Section;
-use self::services::{BookingInFile, SearchInFile};
 pub(crate) use self::spot::Spot;
 pub(crate) use self::store::url as store_url;
 pub(crate) use self::values::address;
@@ -112,10 +114,10 @@ pub(crate) fn read(
     let edge = edge::edge(edge, base_dir);
     let booking = file
         .table("booking")
-        .map(|section| services::booking(section, has_edge.then_some(&edge)));
+        .map(|section| booking::booking(section, has_edge.then_some(&edge)));
     let search = file
         .table("search")
-        .map(|section| services::search(section, booking.as_ref()));
+        .map(|section| search::search(section, booking.as_ref()));
     if !has_edge && booking.is_none() && search.is_none() {
         let remedy = "write [edge] with routes, [booking] or [search]";
         report.add_missing(1, "", Wrong::new("sets up nothing", remedy));

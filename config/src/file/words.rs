@@ -140,6 +140,21 @@ pub(crate) fn base_url(text: &str) -> Result<String, Wrong> {
     url(text).map(|url| url.trim_end_matches('/').to_owned())
 }
 
+/// The base of URLs that others open or that lie outside: http or https, without a slash at its end.
+pub(crate) fn web_url(text: &str) -> Result<String, Wrong> {
+    let Some(rest) = text.strip_prefix("https://") else {
+        return base_url(text);
+    };
+    let plain = base_url(&format!("http://{rest}"));
+    match plain {
+        Ok(url) => Ok(url.replacen("http://", "https://", 1)),
+        Err(_) => Err(Wrong::new(
+            format!("{} is no URL of a site", quoted(text)),
+            "write scheme, host and path: \"https://tickets.example.com\"",
+        )),
+    }
+}
+
 /// A method, in capitals as it stands in a request.
 pub(crate) fn method(text: &str) -> Result<String, Wrong> {
     let token = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-');
