@@ -3,8 +3,8 @@
 //! Four layers, each knowing only those before it:
 //!
 //! - [`domain`]: what an event, a seat and a hold are, and which requests make sense; pure.
-//! - [`store`]: the same in SQLite; the only place with SQL.
-//! - `admission`: who may write, by the edge's signed assertion.
+//! - [`store`]: the same in SQLite or PostgreSQL; the only place with SQL.
+//! - `admission` and `login`: who may write, by the edge's signed assertion and by their own account.
 //! - `http` and `service`: calls and pages, and the life of the process's listener.
 
 pub mod domain;
@@ -12,6 +12,7 @@ pub mod store;
 
 mod admission;
 mod http;
+mod login;
 mod sample;
 mod service;
 

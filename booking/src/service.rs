@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use crate::admission::{Admission, AdmissionConfigError};
 use crate::domain::SeatLimit;
 use crate::http::{App, router};
+use crate::login::{Desk, UserKeysError};
 use crate::sample::{SampleError, sample};
 use crate::store::{OpenError, Seeded, Store, StoreError};
 
@@ -53,6 +54,9 @@ pub enum StartError {
     /// The shipped catalogue.
     #[error(transparent)]
     Sample(#[from] SampleError),
+    /// There is nothing to sign logins with.
+    #[error(transparent)]
+    Keys(#[from] UserKeysError),
     /// Admission is required and cannot be checked.
     #[error(transparent)]
     Admission(#[from] AdmissionConfigError),
@@ -107,6 +111,8 @@ pub async fn start(config: &tidegate_config::Booking, data_dir: &Path) -> Result
     let app = App {
         store: store.clone(),
         admission,
+        desk: Desk::open(store.clone()).await?,
+        login: config.login,
         hold_ttl: config.hold_ttl,
         seats_max: SeatLimit(config.max_seats_per_fan),
     };

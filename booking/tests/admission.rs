@@ -94,44 +94,28 @@ async fn hold(running: &Running, seat: &str, assertion: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn an_admitted_visitor_holds_and_owns() {
+async fn who_was_admitted_and_has_logged_in_holds() {
     let (address, reads) = edge("k1").await;
     let running = behind(address).await;
-    let (ann, bob) = (
-        sign(&header(), &claims("ann", 300), &key(EDGE)),
-        sign(&header(), &claims("bob", 300), &key(EDGE)),
-    );
-    let held = hold(&running, "A-1", &ann).await;
-    assert_eq!(held.status, 201, "{held:?}");
-    assert_eq!(
-        held.header("set-cookie"),
-        None,
-        "the visitor is known by the edge's word"
-    );
-    hold(&running, "A-1", &bob).await.is_problem(409, "seats-taken");
-    assert_eq!(
-        hold(&running, "A-1", &ann).await.status,
-        201,
-        "asking again for one's own"
-    );
+    let admitted = sign(&header(), &claims("ann", 300), &key(EDGE));
+    let (ann, bob) = (running.fan().await, running.fan().await);
+    let hold = async |who: &str| {
+        let headers = [("tidegate-assertion", admitted.as_str()), ("cookie", who)];
+        running.hold(7, &["A-1"], &headers).await
+    };
+    assert_eq!(hold(&ann).await.status, 201);
+    hold(&bob).await.is_problem(409, "seats-taken");
+    assert_eq!(hold(&ann).await.status, 201, "asking again for one's own");
+    hold("").await.is_problem(401, "login-needed");
     let mine = running
-        .send(
-            Method::GET,
-            "/showtimes/7/holds/me",
-            &[("tidegate-assertion", &ann)],
-            "",
-        )
+        .send(Method::GET, "/showtimes/7/holds/me", &[("cookie", &ann)], "")
         .await;
     assert_eq!(mine.json()["holds"][0]["seats"][0], "A-1");
     let path = mine.json()["holds"][0]["url"].as_str().unwrap().to_owned();
-    let by = |who: &str| vec![("tidegate-assertion".to_owned(), who.to_owned())];
     for (who, status) in [(&bob, 404), (&ann, 200)] {
-        let headers = by(who);
-        let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        assert_eq!(
-            running.send(Method::DELETE, &path, &headers, "").await.status,
-            status
-        );
+        let headers = [("tidegate-assertion", admitted.as_str()), ("cookie", who)];
+        let released = running.send(Method::DELETE, &path, &headers, "").await;
+        assert_eq!(released.status, status);
     }
     assert_eq!(
         reads.load(Ordering::SeqCst),

@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use support::databases::{ENGINES, TestDatabase};
 use tidegate_booking::domain::{
-    Category, Claimed, HoldId, HoldOutcome, HoldRequest, Owner, Seat, SeatLimit, SeatMap, ShowtimeId,
-    parse_plan,
+    AccountId, Category, Claimed, HoldId, HoldOutcome, HoldRequest, Owner, Seat, SeatLimit, SeatMap,
+    ShowtimeId, parse_plan,
 };
 use tidegate_booking::store::{Engine, SeedEvent, SeedVenue, Store, Which};
 
@@ -48,7 +48,7 @@ async fn small_house(on: &TestDatabase) -> (Store, SeatMap) {
 }
 
 fn owner(name: usize) -> Owner {
-    Owner::visitor(&format!("fan-{name}")).unwrap()
+    Owner::account(&AccountId::from_bits(name as u128))
 }
 
 fn seats_of(names: impl IntoIterator<Item = usize>, map: &SeatMap, limit: u32) -> Option<HoldRequest> {

@@ -96,9 +96,12 @@ async fn what_stops_a_start_is_named() {
 #[tokio::test]
 async fn a_request_under_way_is_finished_at_shutdown() {
     let running = Running::new().await;
+    let fan = running.fan().await;
     let mut socket = TcpStream::connect(running.address).await.unwrap();
-    let head = "POST /showtimes/1/holds HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
-                content-length: 17\r\n\r\n{\"seats\":";
+    let head = format!(
+        "POST /showtimes/1/holds HTTP/1.1\r\nhost: x\r\ncookie: {fan}\r\ncontent-type: application/json\r\n\
+         content-length: 17\r\n\r\n{{\"seats\":"
+    );
     socket.write_all(head.as_bytes()).await.unwrap();
     // The service has the head once it asks for the rest; a moment is enough to have it accepted.
     tokio::time::sleep(Duration::from_millis(100)).await;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::AccountId;
+
 /// Why a text is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an id is a whole number from 1 to 9007199254740991")]
@@ -81,32 +83,14 @@ impl fmt::Display for HoldId {
     }
 }
 
-/// Whose a hold is: the visitor named by the edge, or the browser named by booking's own cookie. Where it comes from is
-/// part of the text, so that one can never stand for the other.
+/// Whose a hold is: an account. What it is comes first in the text, so that another kind can never stand for it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Owner(String);
 
 impl Owner {
-    /// Longest name of a visitor that is believed, in bytes.
-    pub const LEN_MAX: usize = 200;
-
-    /// The visitor that a verified assertion names.
-    pub fn visitor(name: &str) -> Option<Self> {
-        (!name.is_empty() && name.len() <= Self::LEN_MAX).then(|| Self(format!("visitor:{name}")))
-    }
-
-    /// The browser that holds this cookie: 32 hexadecimal digits.
-    pub fn browser(cookie: &str) -> Option<Self> {
-        cookie
-            .parse::<HoldId>()
-            .ok()
-            .map(|id| Self(format!("browser:{id}")))
-    }
-
-    /// A browser seen for the first time, and the cookie to give it.
-    pub fn new_browser(bits: u128) -> (Self, String) {
-        let cookie = HoldId::from_bits(bits).0;
-        (Self(format!("browser:{cookie}")), cookie)
+    /// The account's.
+    pub fn account(id: &AccountId) -> Self {
+        Self(format!("account:{id}"))
     }
 
     /// As it was stored.
@@ -120,7 +104,7 @@ impl Owner {
     }
 }
 
-/// Says only of which kind it is: whoever knows a browser's cookie can act for it, so it must not reach a log.
+/// Says only of which kind it is: who holds what is nobody's business in a log.
 impl fmt::Debug for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.split(':').next().unwrap_or("owner"))
@@ -148,15 +132,5 @@ mod tests {
         ] {
             assert_eq!(text.parse::<EventId>(), Err(BadId), "{text:?}");
         }
-    }
-
-    #[test]
-    fn an_owner_of_one_kind_is_never_one_of_the_other() {
-        let (browser, cookie) = Owner::new_browser(7);
-        assert_eq!(Owner::browser(&cookie).as_ref(), Some(&browser));
-        assert_ne!(Owner::visitor(&cookie).as_ref(), Some(&browser));
-        assert_eq!(Owner::browser("visitor:x"), None);
-        assert_eq!(Owner::visitor(""), None);
-        assert_eq!(format!("{browser:?}"), "browser");
     }
 }

@@ -1,11 +1,13 @@
 //! The words of booking as types, and the rules that need neither a database nor a request to be decided.
 
+mod account;
 mod event;
 mod hold;
 mod ids;
 mod money;
 mod seats;
 
+pub use account::{Account, AccountId, BadField, Email, NewAccount, Password, Role, SessionId, Username};
 pub use event::{
     BadCategory, Category, Event, EventDetail, EventFilter, PriceLevel, Showtime, ShowtimeDetail, Venue,
 };

@@ -404,7 +404,7 @@ mod tests {
     #[test]
     fn stock_counts_each_seat_once() {
         let map = parse_plan("S/1=1x4").expect("a plan");
-        let owner = Owner::visitor("v").expect("an owner");
+        let owner = Owner::account(&crate::domain::AccountId::from_bits(7));
         let claim = |seat: &str, claimed| SeatClaim {
             seat: seat.parse().expect("a seat"),
             claimed,

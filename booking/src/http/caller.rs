@@ -1,79 +1,108 @@
-//! Who calls: the owner of holds, by the edge's assertion or by booking's own cookie.
+//! Who calls: the account, by its login, and whether the edge let the request in.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::App;
 use super::problem::Problem;
 use crate::admission::{ASSERTION_HEADER, Admission};
-use crate::domain::Owner;
+use crate::domain::{Account, Owner, SessionId};
+use crate::login::LOGIN_TTL;
 
-/// The cookie of a browser that is not behind an edge.
-const COOKIE: &str = "booking_owner";
+/// The cookie of a login. Under TLS it may come from this very host only, which the prefix makes browsers see to.
+const COOKIE: &str = "booking_user";
+const COOKIE_UNDER_TLS: &str = "__Host-booking_user";
 
-/// A month: as long as a hold could ever matter, and more.
-const COOKIE_MAX_AGE_S: u32 = 30 * 24 * 3600;
+/// Somebody who has logged in.
+pub(super) struct Caller {
+    pub(super) account: Account,
+    pub(super) session: SessionId,
+}
 
-/// Who is writing.
-pub(super) struct Writer {
-    pub(super) owner: Owner,
-    /// The cookie to set, for a browser seen for the first time.
-    pub(super) new_cookie: Option<HeaderValue>,
+impl Caller {
+    /// The owner of what the account holds.
+    pub(super) fn owner(&self) -> Owner {
+        Owner::account(&self.account.id)
+    }
 }
 
 impl App {
-    /// Who is reading, as far as that can be told; nobody is refused.
+    /// Who is asking, where they have logged in; nobody is refused.
     pub(super) async fn reader(&self, headers: &HeaderMap) -> Option<Owner> {
-        match &self.admission {
-            Admission::Open => cookie(headers).and_then(Owner::browser),
-            Admission::Required(keys) => match assertion(headers) {
-                None => None,
-                sent => keys.verify(sent).await.ok(),
-            },
-        }
+        let caller = self.caller(headers).await.ok().flatten();
+        caller.map(|caller| caller.owner())
     }
 
-    /// Who is writing; refused without admission where it is required, and from other sites' pages always.
-    pub(super) async fn writer(&self, headers: &HeaderMap) -> Result<Writer, Problem> {
-        if headers
-            .get("sec-fetch-site")
-            .is_some_and(|site| site == "cross-site")
-        {
-            return Err(Problem::cross_site());
-        }
+    /// Who is asking; refused without a login.
+    pub(super) async fn somebody(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        self.caller(headers).await?.ok_or_else(Problem::login_needed)
+    }
+
+    /// Who is writing; refused without a login, without admission where it is required, and from other sites' pages.
+    pub(super) async fn writer(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        same_site(headers)?;
         if let Admission::Required(keys) = &self.admission {
-            let owner = keys.verify(assertion(headers)).await?;
-            return Ok(Writer {
-                owner,
-                new_cookie: None,
-            });
+            keys.verify(assertion(headers)).await?;
         }
-        if let Some(owner) = cookie(headers).and_then(Owner::browser) {
-            return Ok(Writer {
-                owner,
-                new_cookie: None,
-            });
-        }
-        let (owner, name) = Owner::new_browser(rand::random());
-        let tls = headers
-            .get("x-forwarded-proto")
-            .is_some_and(|proto| proto == "https");
-        let secure = if tls { "; Secure" } else { "" };
-        let cookie =
-            format!("{COOKIE}={name}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; SameSite=Lax{secure}");
-        Ok(Writer {
-            owner,
-            new_cookie: HeaderValue::try_from(cookie).ok(),
-        })
+        self.somebody(headers).await
+    }
+
+    async fn caller(&self, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
+        let Some(token) = token(headers) else {
+            return Ok(None);
+        };
+        let found = self.desk.whose(token).await?;
+        Ok(found.map(|(account, session)| Caller { account, session }))
     }
 }
 
-fn assertion(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(ASSERTION_HEADER)
-        .and_then(|value| value.to_str().ok())
+/// Refuses what another site's page makes a browser send.
+pub(super) fn same_site(headers: &HeaderMap) -> Result<(), Problem> {
+    let foreign = headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site == "cross-site");
+    if foreign {
+        Err(Problem::cross_site())
+    } else {
+        Ok(())
+    }
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// The cookie that keeps a login, or (with none) the one that ends it.
+pub(super) fn login_cookie(token: Option<&str>, headers: &HeaderMap) -> HeaderValue {
+    let tls = headers
+        .get("x-forwarded-proto")
+        .is_some_and(|proto| proto == "https");
+    let (name, secure) = if tls {
+        (COOKIE_UNDER_TLS, "; Secure")
+    } else {
+        (COOKIE, "")
+    };
+    let age = token.map_or(0, |_| LOGIN_TTL.as_secs());
+    let token = token.unwrap_or_default();
+    let cookie = format!("{name}={token}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::try_from(cookie).expect("a token is base64 and dots")
+}
+
+/// Where the request came from, as the edge says, which puts the address it saw last.
+pub(super) fn address(headers: &HeaderMap) -> &str {
+    let lists = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|list| list.to_str().ok());
+    let last = lists.last().and_then(|list| list.rsplit(',').next());
+    last.map_or("here", str::trim)
+}
+
+/// The user token: the one of an app, or the cookie's.
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    if let Some((scheme, token)) = bearer.and_then(|value| value.split_once(' '))
+        && scheme.eq_ignore_ascii_case("bearer")
+    {
+        return Some(token.trim());
+    }
     let lines = headers
         .get_all(header::COOKIE)
         .iter()
@@ -82,7 +111,13 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='));
     pairs
-        .filter(|(name, _)| *name == COOKIE)
+        .filter(|(name, _)| [COOKIE, COOKIE_UNDER_TLS].contains(name))
         .map(|(_, value)| value)
         .next()
+}
+
+fn assertion(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get(ASSERTION_HEADER)
+        .and_then(|value| value.to_str().ok())
 }

@@ -1,12 +1,16 @@
 //! What holds for every request: a deadline, the form of problems, and the headers that fence a page in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tidegate_config::LoginFor;
 
+use super::App;
+use super::input::own_path;
 use super::negotiate::Form;
 use super::pages;
 use super::problem::Problem;
@@ -28,14 +32,58 @@ pub(super) async fn deadline(request: Request, next: Next) -> Response {
     }
 }
 
+/// What stays open where everything needs a login: the way to one, and what machines ask.
+const OPEN: [&str; 5] = ["/signup", "/login", "/logout", "/jwks.json", "/health"];
+
+/// Where the configuration says so, lets nobody in without a login.
+pub(super) async fn login(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if app.login == LoginFor::All && !OPEN.contains(&request.uri().path()) {
+        let headers = request.headers().clone();
+        if let Err(problem) = app.somebody(&headers).await {
+            return problem.into_response();
+        }
+    }
+    next.run(request).await
+}
+
+/// The login page, and back from there to where a browser was: the page it asked for, or the one it sent a form from.
+fn to_login(asked: &Uri, reads: bool, referer: Option<&HeaderValue>) -> Response {
+    let back = if reads {
+        asked
+            .path_and_query()
+            .map_or("/", |path| path.as_str())
+            .to_owned()
+    } else {
+        let from = referer.and_then(|from| from.to_str().ok()?.parse::<Uri>().ok());
+        let path = from
+            .as_ref()
+            .and_then(Uri::path_and_query)
+            .map_or("/", |path| path.as_str());
+        own_path(path)
+    };
+    let query: String = form_urlencoded::byte_serialize(back.as_bytes()).collect();
+    (
+        StatusCode::SEE_OTHER,
+        [(header::LOCATION, format!("/login?return_to={query}"))],
+    )
+        .into_response()
+}
+
 /// Shows problems as pages to browsers, and adds the headers that every answer has.
 pub(super) async fn finish(request: Request, next: Next) -> Response {
     let form = Form::wanted(request.headers());
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let (asked, referer) = (
+        request.uri().clone(),
+        request.headers().get(header::REFERER).cloned(),
+    );
     let mut response = next.run(request).await;
     if let (Form::Page, Some(problem)) = (form, response.extensions_mut().remove::<Problem>()) {
         let retry_after = response.headers_mut().remove(header::RETRY_AFTER);
-        response = pages::problem(&problem);
+        response = match problem.kind {
+            Problem::LOGIN_NEEDED => to_login(&asked, reads, referer.as_ref()),
+            _ => pages::problem(&problem),
+        };
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }

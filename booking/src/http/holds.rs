@@ -8,7 +8,6 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::caller::Writer;
 use super::guard::COMMAND;
 use super::input::{self, Segment};
 use super::negotiate::Form;
@@ -17,7 +16,7 @@ use super::seat_page::Notice;
 use super::showtimes::{current_page, no_showtime, with_stock};
 use super::wire::{HoldJson, HoldsJson, ReleasedJson};
 use super::{App, pages};
-use crate::domain::{HoldId, HoldOutcome, HoldRequest, SeatMap, ShowtimeId};
+use crate::domain::{HoldId, HoldOutcome, HoldRequest, Owner, SeatMap, ShowtimeId};
 use crate::store::Which;
 
 /// `POST /showtimes/{id}/holds` with `seats`: all of them are held, or none.
@@ -28,10 +27,10 @@ pub(super) async fn hold(
 ) -> Result<Response, Problem> {
     let id: ShowtimeId = input::id(segment)?;
     let form = Form::wanted(request.headers());
-    let writer = app.writer(request.headers()).await?;
+    let owner = app.writer(request.headers()).await?.owner();
     let named = input::seats(request).await?;
     let map = app.store.seat_map_of(id).await?.ok_or_else(|| no_showtime(id))?;
-    let response = match try_hold(&app, id, &map, &named, &writer).await? {
+    let response = match try_hold(&app, id, &map, &named, &owner).await? {
         Ok(hold) => match form {
             Form::Page => see_other(id),
             Form::Json => {
@@ -50,12 +49,12 @@ pub(super) async fn hold(
                     status: problem.status,
                     text: problem.detail,
                 };
-                current_page(&app, &showtime, Some(&writer.owner), Some(notice)).await?
+                current_page(&app, &showtime, Some(&owner), Some(notice)).await?
             }
             Form::Json => with_stock(problem.into_response(), map.stock(&app.store.claims(id).await?)),
         },
     };
-    Ok(with_cookie(response, writer.new_cookie))
+    Ok(response)
 }
 
 /// The outer error ends the request; the inner one is about these seats.
@@ -64,7 +63,7 @@ async fn try_hold(
     id: ShowtimeId,
     map: &SeatMap,
     named: &[String],
-    writer: &Writer,
+    owner: &Owner,
 ) -> Result<Result<crate::domain::Hold, Problem>, Problem> {
     let asked = match HoldRequest::new(named, map, app.seats_max) {
         Ok(asked) => asked,
@@ -73,14 +72,7 @@ async fn try_hold(
     let hold_id = HoldId::from_bits(rand::random());
     let outcome = app
         .store
-        .hold(
-            id,
-            asked.seats(),
-            &writer.owner,
-            hold_id,
-            app.hold_ttl,
-            app.seats_max,
-        )
+        .hold(id, asked.seats(), &owner, hold_id, app.hold_ttl, app.seats_max)
         .await?;
     Ok(match outcome {
         HoldOutcome::Held(hold) => Ok(hold),
@@ -163,8 +155,8 @@ async fn release(
     by_form: bool,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let writer = app.writer(headers).await?;
-    let freed = app.store.release(id, &writer.owner, which).await?;
+    let owner = app.writer(headers).await?.owner();
+    let freed = app.store.release(id, &owner, which).await?;
     if freed.is_empty() && !by_form && *which != Which::All {
         return Err(Problem::not_found(
             "You have no such hold: it has expired, or was released before.",
@@ -190,11 +182,4 @@ fn see_other(id: ShowtimeId) -> Response {
         [(header::LOCATION, format!("/showtimes/{id}"))],
     )
         .into_response()
-}
-
-fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
-    if let Some(cookie) = cookie {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    response
 }

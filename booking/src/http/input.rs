@@ -1,5 +1,6 @@
 //! What comes in, read strictly: paths, queries and bodies. Whatever cannot be read is answered with what was wrong.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use axum::body::Body;
@@ -18,6 +19,9 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Most seats looked at in one request, whatever the limit a fan has.
 const NAMED_MAX: usize = 1000;
+
+/// Longest path that a page leads back to.
+const PATH_BYTES_MAX: usize = 2000;
 
 /// Longest text of a query that is looked for, in characters.
 const TEXT_MAX: usize = 200;
@@ -91,12 +95,68 @@ pub(super) fn stays(query: Option<&str>) -> bool {
         .any(|(name, value)| name == "stay" && matches!(value.as_ref(), "1" | "true" | "yes"))
 }
 
-/// The names of seats in a JSON or form body.
-pub(super) async fn seats(request: Request) -> Result<Vec<String>, Problem> {
-    #[derive(serde::Deserialize)]
-    struct Asked {
-        seats: Vec<String>,
+/// Texts by name, from a form or a JSON object.
+pub(super) struct Fields(HashMap<String, String>);
+
+impl Fields {
+    /// A field, as it was sent.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
     }
+
+    /// A field that must be there.
+    pub(super) fn need(&self, name: &str) -> Result<&str, Problem> {
+        self.get(name)
+            .ok_or_else(|| Problem::bad_field(format!("`{name}` is missing.")))
+    }
+
+    /// Where a form leads back to: a path of this site.
+    pub(super) fn return_to(&self) -> String {
+        own_path(self.get("return_to").unwrap_or_default())
+    }
+}
+
+/// Where a page was asked to lead back to, by its query.
+pub(super) fn return_to(query: Option<&str>) -> String {
+    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let named = pairs.find(|(name, _)| name == "return_to");
+    own_path(named.as_ref().map_or("", |(_, path)| path.as_ref()))
+}
+
+/// The path if it is one of this site, else the first page: `//host` and what browsers read as that lead elsewhere.
+pub(super) fn own_path(path: &str) -> String {
+    let own = path.starts_with('/')
+        && !path[1..].starts_with(['/', '\\'])
+        && path.len() <= PATH_BYTES_MAX
+        && path.bytes().all(|byte| byte.is_ascii_graphic());
+    if own { path.to_owned() } else { "/".to_owned() }
+}
+
+/// The fields of a body, numbers and such as their texts.
+pub(super) async fn fields(request: Request) -> Result<Fields, Problem> {
+    let is_json = is_json(&request)?;
+    let body = whole(request.into_body()).await?;
+    if !is_json {
+        let pairs = form_urlencoded::parse(&body);
+        return Ok(Fields(
+            pairs
+                .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                .collect(),
+        ));
+    }
+    let object: HashMap<String, serde_json::Value> = serde_json::from_slice(&body)
+        .map_err(|error| Problem::bad_request(format!("The body is no JSON object: {error}.")))?;
+    let text = |(name, value)| match value {
+        serde_json::Value::String(text) => Ok(Some((name, text))),
+        serde_json::Value::Null => Ok(None),
+        _ => Err(Problem::bad_field(format!("`{name}` must be text."))),
+    };
+    let fields = object.into_iter().map(text).filter_map(Result::transpose);
+    Ok(Fields(fields.collect::<Result<_, _>>()?))
+}
+
+/// Whether the body is JSON, and not a form.
+fn is_json(request: &Request) -> Result<bool, Problem> {
     let kind = request
         .headers()
         .get(header::CONTENT_TYPE)
@@ -108,11 +168,20 @@ pub(super) async fn seats(request: Request) -> Result<Vec<String>, Problem> {
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase();
-    let is_json = match kind.as_str() {
-        "application/json" => true,
-        "application/x-www-form-urlencoded" => false,
-        _ => return Err(Problem::unsupported_body()),
-    };
+    match kind.as_str() {
+        "application/json" => Ok(true),
+        "application/x-www-form-urlencoded" => Ok(false),
+        _ => Err(Problem::unsupported_body()),
+    }
+}
+
+/// The names of seats in a JSON or form body.
+pub(super) async fn seats(request: Request) -> Result<Vec<String>, Problem> {
+    #[derive(serde::Deserialize)]
+    struct Asked {
+        seats: Vec<String>,
+    }
+    let is_json = is_json(&request)?;
     let body = whole(request.into_body()).await?;
     let seats = if is_json {
         let asked: Asked = serde_json::from_slice(&body).map_err(|error| {
@@ -164,6 +233,23 @@ mod tests {
             (filter.category, filter.after, filter.limit),
             (Some(Category::Film), Some(EventId(17)), 200)
         );
+    }
+
+    #[test]
+    fn a_page_leads_back_to_this_site_only() {
+        for path in ["/", "/showtimes/7?a=b", "/account"] {
+            assert_eq!(own_path(path), path);
+        }
+        for path in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\r\nb",
+            "/\t/evil.example",
+        ] {
+            assert_eq!(own_path(path), "/", "{path:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Calls and pages. A handler translates a request into domain words, asks the store, and answers in the form the client
 //! asked for; it decides nothing about seats.
 
+mod accounts;
 mod caller;
 mod events;
 mod guard;
@@ -17,18 +18,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
 
 use crate::admission::Admission;
 use crate::domain::SeatLimit;
+use crate::login::Desk;
 use crate::store::Store;
 use problem::Problem;
+use tidegate_config::LoginFor;
 
 /// What every handler may use.
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) admission: Admission,
+    pub(crate) desk: Desk,
+    pub(crate) login: LoginFor,
     pub(crate) hold_ttl: Duration,
     pub(crate) seats_max: SeatLimit,
 }
@@ -38,6 +43,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(events::home))
         .route("/health", get(|| async { "ok\n" }))
+        .route("/signup", get(accounts::signup_page).post(accounts::signup))
+        .route("/login", get(accounts::login_page).post(accounts::login))
+        .route("/logout", post(accounts::logout))
+        .route("/account", get(accounts::account).delete(accounts::delete))
+        .route("/account/delete", post(accounts::delete))
+        .route("/jwks.json", get(accounts::jwks))
         .route("/events", get(events::list))
         .route("/events/{event}", get(events::detail))
         .route("/showtimes/{showtime}", get(showtimes::detail))
@@ -58,6 +69,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         )
         .fallback(|| async { Problem::not_found("There is nothing at this address.") })
         .method_not_allowed_fallback(|| async { Problem::wrong_method() })
+        .layer(from_fn_with_state(app.clone(), guard::login))
         .layer(from_fn(guard::deadline))
         .layer(from_fn(guard::finish))
         .with_state(app)

@@ -6,8 +6,9 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::input::Fields;
 use super::problem::Problem;
-use crate::domain::{Category, Event, EventDetail, EventFilter, Seat};
+use crate::domain::{Account, Category, Email, Event, EventDetail, EventFilter, Seat};
 use crate::store::EventPage;
 
 /// The type of every page.
@@ -217,6 +218,72 @@ pub(super) fn goodbye(freed: &[Seat]) -> Response {
     render(&Goodbye {
         one: seats.len() == 1,
         seats: seats.join(", "),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct Login<'a> {
+    return_to: &'a str,
+    username: &'a str,
+    trouble: Option<&'a str>,
+}
+
+/// The login page, again with what was wrong.
+pub(super) fn login(return_to: &str, wrong: Option<(&Fields, &Problem)>) -> Response {
+    let page = Login {
+        return_to,
+        username: wrong
+            .and_then(|(fields, _)| fields.get("username"))
+            .unwrap_or_default(),
+        trouble: wrong.map(|(_, problem)| problem.detail.as_str()),
+    };
+    with_status(wrong, render(&page))
+}
+
+#[derive(Template)]
+#[template(path = "signup.html")]
+struct Signup<'a> {
+    return_to: &'a str,
+    username: &'a str,
+    email: &'a str,
+    location: &'a str,
+    trouble: Option<&'a str>,
+}
+
+/// The page for signing up, again with what was wrong.
+pub(super) fn signup(return_to: &str, wrong: Option<(&Fields, &Problem)>) -> Response {
+    let typed = |name| wrong.and_then(|(fields, _)| fields.get(name)).unwrap_or_default();
+    let page = Signup {
+        return_to,
+        username: typed("username"),
+        email: typed("email"),
+        location: typed("location"),
+        trouble: wrong.map(|(_, problem)| problem.detail.as_str()),
+    };
+    with_status(wrong, render(&page))
+}
+
+fn with_status(wrong: Option<(&Fields, &Problem)>, page: Response) -> Response {
+    match wrong {
+        Some((_, problem)) => (problem.status, page).into_response(),
+        None => page,
+    }
+}
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage<'a> {
+    username: &'a str,
+    email: &'a str,
+    location: &'a str,
+}
+
+pub(super) fn account(account: &Account) -> Response {
+    render(&AccountPage {
+        username: &account.username,
+        email: account.email.as_ref().map_or("none yet", Email::as_str),
+        location: account.location.as_deref().unwrap_or("not said"),
     })
 }
 

@@ -1,11 +1,13 @@
 //! What goes wrong, as RFC 9457 problem documents. The page for browsers is made of the same fields on the way out.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
 use crate::admission::NotAdmitted;
-use crate::domain::{BadHold, Seat};
+use crate::domain::{BadField, BadHold, Seat};
 use crate::store::StoreError;
 
 /// A refused or failed request.
@@ -89,8 +91,52 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-slow", "Too slow", detail).retry_after(2)
     }
 
+    /// The kind of a problem that logging in solves; pages lead there by themselves.
+    pub(crate) const LOGIN_NEEDED: &str = "login-needed";
+
+    pub(crate) fn login_needed() -> Self {
+        let detail = "Log in first: POST /login with `username` and `password`, or POST /signup.";
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            Self::LOGIN_NEEDED,
+            "Please log in",
+            detail,
+        )
+    }
+
+    pub(crate) fn wrong_login() -> Self {
+        let detail = "The name or the password is wrong.";
+        Self::new(StatusCode::UNAUTHORIZED, "wrong-login", "Not logged in", detail)
+    }
+
+    pub(crate) fn too_many_logins(left: Duration) -> Self {
+        let minutes = left.as_secs().div_ceil(60).max(1);
+        let detail = format!("Too many tries. Wait {minutes} min, then try again.");
+        let problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-tries",
+            "Too many tries",
+            detail,
+        );
+        problem.retry_after(u32::try_from(left.as_secs()).unwrap_or(u32::MAX).max(1))
+    }
+
+    pub(crate) fn name_taken() -> Self {
+        let detail = "This name is taken. Choose another.";
+        Self::new(StatusCode::CONFLICT, "name-taken", "The name is taken", detail)
+    }
+
+    pub(crate) fn bad_field(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad-field",
+            "Something is missing or wrong",
+            detail,
+        )
+    }
+
     pub(crate) fn cross_site() -> Self {
-        let detail = "Seats can only be held and released from this site's own pages.";
+        let detail = "This can only be done from this site's own pages.";
         Self::new(StatusCode::FORBIDDEN, "cross-site", "From another site", detail)
     }
 
@@ -218,6 +264,15 @@ impl From<NotAdmitted> for Problem {
                 .retry_after(3)
             }
         }
+    }
+}
+
+impl From<BadField> for Problem {
+    fn from(bad: BadField) -> Self {
+        let BadField(field, must) = bad;
+        let mut problem = Self::bad_field(format!("`{field}` {must}."));
+        problem.more.insert("field".to_owned(), field.into());
+        problem
     }
 }
 

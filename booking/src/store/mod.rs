@@ -1,6 +1,7 @@
 //! Booking's tables, in SQLite or PostgreSQL. The only place that knows SQL, and the only clock that decides about holds
 //! is the database's own.
 
+mod accounts;
 mod catalogue;
 mod claims;
 mod engine;
@@ -11,6 +12,7 @@ use std::path::Path;
 use sqlx::{Any, AnyPool, Transaction};
 use tidegate_config::Database;
 
+pub use accounts::StoredAccount;
 pub use catalogue::EventPage;
 pub use claims::Which;
 pub use engine::{Engine, OpenError};
@@ -126,4 +128,8 @@ impl Store {
             Engine::Postgres => self.writer.begin().await?,
         })
     }
+}
+
+fn millis(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
 }

@@ -30,7 +30,7 @@ impl TestDatabase {
         let folder = tempfile::tempdir().unwrap();
         match engine {
             Engine::Sqlite => Self {
-                database: Database::Sqlite("booking.db".into()),
+                database: Database::Sqlite(folder.path().join("booking.db")),
                 url: format!("sqlite:{}", folder.path().join("booking.db").display()),
                 folder,
                 _server: None,

@@ -20,6 +20,8 @@ use tidegate_config::{Booking, Database, LoginFor, Mail, Payments};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub const PASSWORD: &str = "correct horse battery";
+
 pub fn config() -> Booking {
     Booking {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -96,12 +98,30 @@ impl Running {
             .await
     }
 
+    /// The login cookie of somebody new.
+    pub async fn fan(&self) -> String {
+        let name = format!("fan-{:016x}", rand::random::<u64>());
+        let body = serde_json::json!({"username": name, "password": PASSWORD}).to_string();
+        let json = ("content-type", "application/json");
+        let signed_up = self.send(Method::POST, "/signup", &[json], &body).await;
+        assert_eq!(signed_up.status, 201, "{signed_up:?}");
+        signed_up.cookie()
+    }
+
+    /// Holds seats, for somebody new unless the headers have a cookie; the answer's cookie is the login's.
     pub async fn hold(&self, showtime: i64, seats: &[&str], headers: &[(&str, &str)]) -> Answer {
         let body = serde_json::json!({ "seats": seats }).to_string();
         let mut all = vec![("content-type", "application/json")];
         all.extend_from_slice(headers);
-        self.send(Method::POST, &format!("/showtimes/{showtime}/holds"), &all, &body)
-            .await
+        let login = match headers.iter().find(|(name, _)| *name == "cookie") {
+            Some((_, cookie)) => (*cookie).to_owned(),
+            None => self.fan().await,
+        };
+        all.push(("cookie", &login));
+        let path = format!("/showtimes/{showtime}/holds");
+        let mut answer = self.send(Method::POST, &path, &all, &body).await;
+        answer.login = Some(login);
+        answer
     }
 
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -122,6 +142,7 @@ impl Running {
             status: parts.status,
             headers: parts.headers,
             text: String::from_utf8(body.to_vec()).unwrap(),
+            login: None,
         }
     }
 }
@@ -137,6 +158,8 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
+    /// Of whoever asked, where that was somebody new.
+    login: Option<String>,
 }
 
 impl Answer {
@@ -169,8 +192,11 @@ impl Answer {
         problem
     }
 
-    /// The cookie it sets, as one sends it back.
+    /// The cookie it sets, or the login's that it was asked with, as one sends it back.
     pub fn cookie(&self) -> String {
+        if let Some(login) = &self.login {
+            return login.clone();
+        }
         let set = self
             .header("set-cookie")
             .unwrap_or_else(|| panic!("no cookie in {self:?}"));

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sqlx::{Any, Transaction};
 
-use super::{json_of, millis, seat_of};
+use super::{json_of, seat_of};
 use crate::domain::{Hold, HoldId, HoldOutcome, Owner, Seat, SeatLimit, ShowtimeId};
-use crate::store::{Engine, Statement, Store, StoreError};
+use crate::store::{Engine, Statement, Store, StoreError, millis};
 
 /// How often a claim is tried again when somebody was quicker between its look and its claim. Each try names those who
 /// were, so the second one nearly always ends it.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{Statement, Store, StoreError};
+use super::{Statement, Store, StoreError, millis};
 use crate::domain::{Claimed, Hold, HoldId, Owner, Seat, SeatClaim, ShowtimeId};
 
 /// Which of an owner's holds on a showtime.
@@ -171,8 +171,4 @@ fn seat_of(text: &str) -> Result<Seat, StoreError> {
 fn json_of(seats: &[Seat]) -> String {
     let names: Vec<String> = seats.iter().map(|seat| format!("\"{seat}\"")).collect();
     format!("[{}]", names.join(","))
-}
-
-fn millis(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
 }

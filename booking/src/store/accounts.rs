@@ -1,0 +1,233 @@
+//! Accounts, their logins, and failed tries.
+
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::{Statement, Store, StoreError};
+use crate::domain::{Account, AccountId, Email, Role, SessionId};
+
+/// An account, as it is stored for the first time.
+#[derive(Clone, Debug)]
+pub struct StoredAccount {
+    /// What anyone may see of it, and more.
+    pub account: Account,
+    /// Its name as it is compared.
+    pub folded: String,
+    /// The password's hash in the PHC form.
+    pub password: String,
+}
+
+macro_rules! account {
+    () => {
+        "select account.id, shown_as, password, email, location, role from account "
+    };
+}
+
+static CREATE: Statement = Statement::new(
+    "insert into account (id, username, shown_as, password, email, location, role, created_at) \
+     values ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), $7, {now}) on conflict (username) do nothing",
+);
+
+static BY_NAME: Statement = Statement::new(concat!(account!(), "where username = $1 and deleted_at is null"));
+
+static BY_SESSION: Statement = Statement::new(concat!(
+    account!(),
+    "join session on session.account_id = account.id \
+     where session.id = $1 and session.expires_at > {now} and deleted_at is null",
+));
+
+static OPEN_SESSION: Statement = Statement::new(
+    "insert into session (id, account_id, created_at, expires_at) values ($1, $2, {now}, {now} + $3)",
+);
+
+/// What is left of an account that is gone: its orders stay its own, and its name stays taken, so that nobody else can
+/// be mistaken for it.
+static DELETE: Statement = Statement::new(
+    "update account set deleted_at = {now}, password = '', email = null, location = null \
+     where id = $1 and deleted_at is null",
+);
+
+static FAILED: Statement = Statement::new(
+    "insert into login_failure (who, failures, forget_at) values ($1, 1, {now} + $2) \
+     on conflict (who) do update set \
+     failures = case when login_failure.forget_at > {now} then login_failure.failures + 1 else 1 end, \
+     forget_at = case when login_failure.forget_at > {now} then login_failure.forget_at else excluded.forget_at end",
+);
+
+/// The most failures among some names and addresses, and the milliseconds until they are forgotten.
+static FAILURES: Statement = Statement::new(
+    "select failures, forget_at - {now} from login_failure where who = $1 and forget_at > {now}",
+);
+
+static FORGET_OLD: Statement = Statement::new("delete from login_failure where forget_at <= {now}");
+static END_OLD: Statement = Statement::new("delete from session where expires_at <= {now}");
+
+impl Store {
+    /// Makes an account; false where the name is taken.
+    pub async fn create_account(&self, new: &StoredAccount) -> Result<bool, StoreError> {
+        let account = &new.account;
+        let done = sqlx::query(self.sql(&CREATE))
+            .bind(account.id.as_str())
+            .bind(&new.folded)
+            .bind(&account.username)
+            .bind(&new.password)
+            .bind(account.email.as_ref().map_or("", Email::as_str))
+            .bind(account.location.as_deref().unwrap_or_default())
+            .bind(account.role.as_str())
+            .execute(&self.writer)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// The account of this name (as it is compared) and its password's hash.
+    pub async fn account_named(&self, folded: &str) -> Result<Option<(Account, String)>, StoreError> {
+        let query = sqlx::query(self.sql(&BY_NAME)).bind(folded);
+        query
+            .fetch_optional(&self.readers)
+            .await?
+            .as_ref()
+            .map(account_of)
+            .transpose()
+    }
+
+    /// Whose a login is, while it lasts.
+    pub async fn account_of_session(&self, session: &SessionId) -> Result<Option<Account>, StoreError> {
+        let query = sqlx::query(self.sql(&BY_SESSION)).bind(session.as_str());
+        let found = query.fetch_optional(&self.readers).await?;
+        Ok(found
+            .as_ref()
+            .map(account_of)
+            .transpose()?
+            .map(|(account, _)| account))
+    }
+
+    /// Begins a login, and forgets those that are over.
+    pub async fn open_session(
+        &self,
+        session: &SessionId,
+        account: &AccountId,
+        ttl: Duration,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.writing().await?;
+        sqlx::query(self.sql(&END_OLD)).execute(&mut *tx).await?;
+        sqlx::query(self.sql(&OPEN_SESSION))
+            .bind(session.as_str())
+            .bind(account.as_str())
+            .bind(super::millis(ttl))
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Ends a login; one that is over already is none the less ended.
+    pub async fn end_session(&self, session: &SessionId) -> Result<(), StoreError> {
+        let query = sqlx::query("delete from session where id = $1").bind(session.as_str());
+        query.execute(&self.writer).await?;
+        Ok(())
+    }
+
+    /// Gives an account another role.
+    pub async fn set_role(&self, account: &AccountId, role: Role) -> Result<bool, StoreError> {
+        let query = sqlx::query("update account set role = $2 where id = $1 and deleted_at is null");
+        let done = query
+            .bind(account.as_str())
+            .bind(role.as_str())
+            .execute(&self.writer)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Takes everything personal out of an account and ends all its logins.
+    pub async fn delete_account(&self, account: &AccountId) -> Result<bool, StoreError> {
+        let mut tx = self.writing().await?;
+        for statement in [
+            "delete from session where account_id = $1",
+            "delete from password_reset where account_id = $1",
+        ] {
+            sqlx::query(statement)
+                .bind(account.as_str())
+                .execute(&mut *tx)
+                .await?;
+        }
+        let done = sqlx::query(self.sql(&DELETE))
+            .bind(account.as_str())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Counts a failed try against each of these; all are forgotten together, that long after the first.
+    pub async fn login_failed(&self, who: &[String], forget_after: Duration) -> Result<(), StoreError> {
+        let mut tx = self.writing().await?;
+        sqlx::query(self.sql(&FORGET_OLD)).execute(&mut *tx).await?;
+        for who in who {
+            sqlx::query(self.sql(&FAILED))
+                .bind(who)
+                .bind(super::millis(forget_after))
+                .execute(&mut *tx)
+                .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Failed tries counted against somebody, and how long until they are forgotten.
+    pub async fn login_failures(&self, who: &str) -> Result<(u32, Duration), StoreError> {
+        let query = sqlx::query_as(self.sql(&FAILURES)).bind(who);
+        let found: Option<(i64, i64)> = query.fetch_optional(&self.readers).await?;
+        Ok(found.map_or((0, Duration::ZERO), |(failures, left_ms)| {
+            let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+            (u32::try_from(failures).unwrap_or(u32::MAX), left)
+        }))
+    }
+
+    /// The keys for a purpose, newest first: id and secret.
+    pub async fn signing_keys(&self, purpose: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let query = "select id, secret from signing_key where purpose = $1 order by created_at desc, id";
+        Ok(sqlx::query_as(query)
+            .bind(purpose)
+            .fetch_all(&self.readers)
+            .await?)
+    }
+
+    /// Puts a key in where the purpose has none yet, and answers with what is there then: of several instances that
+    /// start at once, one key is everybody's.
+    pub async fn first_signing_key(
+        &self,
+        purpose: &str,
+        id: &str,
+        secret: &str,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        static PUT: Statement = Statement::new(
+            "insert into signing_key (id, purpose, secret, created_at) select $1, $2, $3, {now} \
+             where not exists (select 1 from signing_key where purpose = $2)",
+        );
+        let mut tx = self.writing().await?;
+        // The one row that every writer can wait for.
+        sqlx::query("update meta set only_row = 1")
+            .execute(&mut *tx)
+            .await?;
+        let put = sqlx::query(self.sql(&PUT)).bind(id).bind(purpose).bind(secret);
+        put.execute(&mut *tx).await?;
+        tx.commit().await?;
+        self.signing_keys(purpose).await
+    }
+}
+
+fn account_of(row: &AnyRow) -> Result<(Account, String), StoreError> {
+    let corrupt = |what: &str| StoreError::Corrupt(format!("an account's {what}"));
+    let text = |column: &str| row.try_get::<String, _>(column);
+    let email: Option<String> = row.try_get("email")?;
+    let account = Account {
+        id: text("id")?.parse().map_err(|_| corrupt("id"))?,
+        username: text("shown_as")?,
+        email: email
+            .map(|email| email.parse().map_err(|_| corrupt("mail address")))
+            .transpose()?,
+        location: row.try_get("location")?,
+        role: text("role")?.parse().map_err(|_| corrupt("role"))?,
+    };
+    Ok((account, text("password")?))
+}

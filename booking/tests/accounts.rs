@@ -1,0 +1,295 @@
+//! Signing up, logging in and out, as a program and as a browser; and what is not told to whom.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use hyper::Method;
+use serde_json::json;
+use support::databases::{ENGINES, TestDatabase};
+use support::{Answer, PASSWORD, Running, config};
+use tidegate_config::LoginFor;
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+const BROWSER: (&str, &str) = ("accept", "text/html");
+
+async fn post(running: &Running, path: &str, body: serde_json::Value) -> Answer {
+    running.send(Method::POST, path, &[JSON], &body.to_string()).await
+}
+
+async fn get(running: &Running, path: &str, cookie: &str) -> Answer {
+    running.send(Method::GET, path, &[("cookie", cookie)], "").await
+}
+
+#[tokio::test]
+async fn an_account_lives_from_signing_up_to_its_deletion_on_both_engines() {
+    for engine in ENGINES {
+        let database = TestDatabase::on(engine).await;
+        let mut config = config();
+        config.database = database.database.clone();
+        let running = Running::with(&config).await;
+        let ada = json!({"username": "Ada.L", "password": PASSWORD, "email": "ada@example.com", "location": "London"});
+        let made = post(&running, "/signup", ada.clone()).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        assert_eq!(made.json()["account"]["role"], "fan");
+        let cookie = made.header("set-cookie").unwrap();
+        for part in ["booking_user=", "HttpOnly", "SameSite=Lax", "Path=/"] {
+            assert!(cookie.contains(part), "{cookie}");
+        }
+        assert!(!made.text.contains("argon2") && !made.text.contains(PASSWORD));
+        let account = get(&running, "/account", &made.cookie()).await.json();
+        assert_eq!(
+            (&account["username"], &account["email"]),
+            (&json!("Ada.L"), &json!("ada@example.com"))
+        );
+
+        // The name is hers in any case, and an app brings the token by itself.
+        post(
+            &running,
+            "/signup",
+            json!({"username": "ada.l", "password": PASSWORD}),
+        )
+        .await
+        .is_problem(409, "name-taken");
+        let again = post(
+            &running,
+            "/login",
+            json!({"username": "ADA.L", "password": PASSWORD}),
+        )
+        .await;
+        let bearer = format!("Bearer {}", again.json()["user_token"].as_str().unwrap());
+        let by_app = running
+            .send(Method::GET, "/account", &[("authorization", &bearer)], "")
+            .await;
+        assert_eq!(by_app.status, 200);
+
+        // Logging out ends this login and no other.
+        let out = running
+            .send(Method::POST, "/logout", &[("cookie", &made.cookie())], "")
+            .await;
+        assert_eq!(out.status, 204);
+        assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
+        get(&running, "/account", &made.cookie())
+            .await
+            .is_problem(401, "login-needed");
+        assert_eq!(get(&running, "/account", &again.cookie()).await.status, 200);
+
+        let gone = running
+            .send(Method::DELETE, "/account", &[("cookie", &again.cookie())], "")
+            .await;
+        assert_eq!(gone.status, 204);
+        get(&running, "/account", &again.cookie())
+            .await
+            .is_problem(401, "login-needed");
+        post(&running, "/login", ada).await.is_problem(401, "wrong-login");
+        let mut raw = database.raw().await;
+        let left: i64 =
+            sqlx::query_scalar("select count(*) from account where email is not null or password <> ''")
+                .fetch_one(&mut raw)
+                .await
+                .unwrap();
+        assert_eq!(left, 0, "nothing personal is left");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_name_and_a_wrong_password_are_answered_alike_and_tries_are_limited() {
+    let running = Running::new().await;
+    post(
+        &running,
+        "/signup",
+        json!({"username": "ada", "password": PASSWORD}),
+    )
+    .await;
+    let wrong = post(
+        &running,
+        "/login",
+        json!({"username": "ada", "password": "battery staple"}),
+    )
+    .await;
+    let unknown = post(
+        &running,
+        "/login",
+        json!({"username": "nobody", "password": "battery staple"}),
+    )
+    .await;
+    let absurd = post(
+        &running,
+        "/login",
+        json!({"username": "' or 1=1 --", "password": "x"}),
+    )
+    .await;
+    wrong.is_problem(401, "wrong-login");
+    assert_eq!((&wrong.text, wrong.status), (&unknown.text, unknown.status));
+    assert_eq!((&wrong.text, wrong.status), (&absurd.text, absurd.status));
+    for _ in 0..9 {
+        post(
+            &running,
+            "/login",
+            json!({"username": "ada", "password": "battery staple"}),
+        )
+        .await;
+    }
+    let closed = post(
+        &running,
+        "/login",
+        json!({"username": "ada", "password": PASSWORD}),
+    )
+    .await;
+    closed.is_problem(429, "too-many-tries");
+    assert!(closed.header("retry-after").unwrap().parse::<u32>().unwrap() > 600);
+    // Elsewhere its owner gets in.
+    let body = json!({"username": "ada", "password": PASSWORD}).to_string();
+    let elsewhere = ("x-forwarded-for", "192.0.2.1, 192.0.2.7");
+    assert_eq!(
+        running
+            .send(Method::POST, "/login", &[JSON, elsewhere], &body)
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn fields_that_make_no_sense_are_named() {
+    let running = Running::new().await;
+    let sound = json!({"username": "ada", "password": PASSWORD});
+    for (field, value) in [
+        ("username", json!("a")),
+        ("username", json!("<script>")),
+        ("username", json!(7)),
+        ("password", json!("short")),
+        ("password", json!("p".repeat(300))),
+        ("email", json!("ada")),
+        ("email", json!("a@b.c\r\nBcc: x@y.z")),
+        ("location", json!("x".repeat(101))),
+    ] {
+        let mut body = sound.clone();
+        body[field] = value;
+        let problem = post(&running, "/signup", body).await.is_problem(422, "bad-field");
+        assert!(problem["detail"].as_str().unwrap().contains(field), "{problem}");
+    }
+    for body in ["", "{", "[]", "\"x\""] {
+        running
+            .send(Method::POST, "/signup", &[JSON], body)
+            .await
+            .is_problem(400, "bad-request");
+    }
+    post(&running, "/login", json!({"username": "ada"}))
+        .await
+        .is_problem(422, "bad-field");
+    let body = sound.to_string();
+    let foreign = running
+        .send(
+            Method::POST,
+            "/signup",
+            &[JSON, ("sec-fetch-site", "cross-site")],
+            &body,
+        )
+        .await;
+    foreign.is_problem(403, "cross-site");
+    assert_eq!(
+        post(&running, "/signup", sound).await.status,
+        201,
+        "the name was not taken by any of these"
+    );
+}
+
+#[tokio::test]
+async fn a_forged_or_foreign_token_is_nobody_s() {
+    let (running, other) = (Running::new().await, Running::new().await);
+    let stranger = other.fan().await;
+    let mine = running.fan().await;
+    let (head, claims, sign) = {
+        let mut parts = mine.trim_start_matches("booking_user=").split('.');
+        (
+            parts.next().unwrap(),
+            parts.next().unwrap(),
+            parts.next().unwrap(),
+        )
+    };
+    for cookie in [
+        stranger.as_str(),
+        &format!("booking_user={head}.{claims}."),
+        &format!(
+            "booking_user={head}.{}.{sign}",
+            stranger.split('.').nth(1).unwrap()
+        ),
+        &format!("booking_user={}", "x".repeat(5000)),
+    ] {
+        get(&running, "/account", cookie)
+            .await
+            .is_problem(401, "login-needed");
+    }
+    assert_eq!(get(&running, "/account", &mine).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_browser_is_led_to_the_login_and_back() {
+    let running = Running::new().await;
+    let asked = running.page("/account?x=1").await;
+    assert_eq!(
+        (asked.status.as_u16(), asked.header("location")),
+        (303, Some("/login?return_to=%2Faccount%3Fx%3D1"))
+    );
+    let page = running.page("/signup?return_to=%2Fshowtimes%2F7").await;
+    assert!(
+        page.text.contains("name=\"return_to\" value=\"/showtimes/7\""),
+        "{}",
+        page.text
+    );
+    let body = "username=ada&password=short&email=ada%40example.com&return_to=/showtimes/7";
+    let again = running
+        .send(Method::POST, "/signup", &[FORM, BROWSER], body)
+        .await;
+    assert_eq!(again.status, 422);
+    assert!(
+        again.text.contains("value=\"ada@example.com\"") && again.text.contains("8 to 256"),
+        "{}",
+        again.text
+    );
+    let body = "username=ada&password=correct+horse&return_to=/showtimes/7";
+    let done = running
+        .send(Method::POST, "/signup", &[FORM, BROWSER], body)
+        .await;
+    assert_eq!(
+        (done.status.as_u16(), done.header("location")),
+        (303, Some("/showtimes/7"))
+    );
+    for elsewhere in ["https://evil.example/", "//evil.example", "/\\evil.example"] {
+        let body = format!("username=ada&password=correct+horse&return_to={elsewhere}");
+        let done = running
+            .send(Method::POST, "/login", &[FORM, BROWSER], &body)
+            .await;
+        assert_eq!(done.header("location"), Some("/"), "{elsewhere}");
+    }
+    let wrong = running
+        .send(
+            Method::POST,
+            "/login",
+            &[FORM, BROWSER],
+            "username=<b>&password=x",
+        )
+        .await;
+    assert!(
+        wrong.status == 401 && !wrong.text.contains("<b>"),
+        "{}",
+        wrong.text
+    );
+}
+
+#[tokio::test]
+async fn everything_may_need_a_login() {
+    let mut config = config();
+    config.login = LoginFor::All;
+    let running = Running::with(&config).await;
+    for path in ["/", "/events", "/showtimes/7/seats", "/nowhere"] {
+        running.get(path).await.is_problem(401, "login-needed");
+    }
+    for path in ["/login", "/signup", "/health", "/jwks.json"] {
+        assert_eq!(running.get(path).await.status, 200, "{path}");
+    }
+    let fan = running.fan().await;
+    assert_eq!(get(&running, "/events", &fan).await.status, 200);
+}
