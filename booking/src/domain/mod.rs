@@ -1,13 +1,16 @@
 //! The words of booking as types, and the rules that need neither a database nor a request to be decided.
 
 mod account;
+mod best_available;
 mod event;
 mod hold;
 mod ids;
 mod money;
+pub mod order;
 mod seats;
 
 pub use account::{Account, AccountId, BadField, Email, NewAccount, Password, Role, SessionId, Username};
+pub use best_available::{Ask, BadAsk, Choice, Fit, Focus, Place, Row, Spread, choose};
 pub use event::{
     BadCategory, Category, Event, EventDetail, EventFilter, PriceLevel, Showtime, ShowtimeDetail, Venue,
 };
