@@ -7,7 +7,7 @@ source "$(dirname "$0")/need.sh"
 
 need_apt chromium chromium "a real browser goes from the line to the shop"
 need_apt chromium-driver chromedriver "the tests steer that browser with it"
-need_apt python3 python3 "k6 comes as a Python package, and the k6 run looks for free ports with it"
+need_apt python3 python3 "k6 and localstripe come as Python packages, and the k6 run looks for free ports with it"
 # Debian starts a service of its own on port 6379 with this package. The tests do not use it: each starts servers, and
 # sentinels (`redis-server --sentinel`), on ports and in directories of its own.
 need_apt redis-server redis-server "edges share a line in it, and the tests kill it and have it fail over"
@@ -18,3 +18,4 @@ need_apt faketime faketime "the tests start edges whose clocks are wrong with it
 need_install
 
 "$(dirname "$0")/need-k6.sh"
+"$(dirname "$0")/need-localstripe.sh"

@@ -5,9 +5,11 @@
 //! - [`domain`]: what an event, a seat and a hold are, and which requests make sense; pure.
 //! - [`store`]: the same in SQLite or PostgreSQL; the only place with SQL.
 //! - `admission` and `login`: who may write, by the edge's signed assertion and by their own account.
+//! - [`payment`]: the provider that takes the money, and the sandbox that stands in for one; beside the store.
 //! - `http` and `service`: calls and pages, and the life of the process's listener.
 
 pub mod domain;
+pub mod payment;
 pub mod store;
 
 mod admission;

@@ -179,6 +179,16 @@ pub struct EventDetail {
     pub cancelled: bool,
 }
 
+impl EventDetail {
+    /// What a seat of a level costs.
+    pub fn price_of(&self, level: u8) -> Option<Money> {
+        self.prices
+            .iter()
+            .find(|price| price.level == level)
+            .map(|price| price.price)
+    }
+}
+
 /// A showtime with all that is needed to choose seats.
 #[derive(Clone, Debug)]
 pub struct ShowtimeDetail {

@@ -12,6 +12,7 @@ use super::guard::COMMAND;
 use super::input::{self, Segment};
 use super::negotiate::Form;
 use super::problem::Problem;
+use super::reserve::refusal;
 use super::seat_page::Notice;
 use super::showtimes::{current_page, no_showtime, with_stock};
 use super::wire::{HoldJson, HoldsJson, ReleasedJson};
@@ -76,12 +77,8 @@ async fn try_hold(
         .await?;
     Ok(match outcome {
         HoldOutcome::Held(hold) => Ok(hold),
-        HoldOutcome::JustTaken(seats) => Err(Problem::seats_taken(&seats)),
-        HoldOutcome::OverLimit { has, asked } => Err(Problem::over_limit(has, asked, app.seats_max.0)),
-        HoldOutcome::Started => Err(Problem::started()),
-        HoldOutcome::Cancelled => Err(Problem::cancelled()),
-        HoldOutcome::NotEnough { left } => Err(Problem::not_enough(left)),
         HoldOutcome::NoShowtime => return Err(no_showtime(id)),
+        refused => Err(refusal(refused, id, app.seats_max.0)),
     })
 }
 

@@ -9,6 +9,7 @@ use axum::extract::{Path, Request};
 use axum::http::header;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 use crate::domain::{EventFilter, HoldId};
@@ -153,6 +154,18 @@ pub(super) async fn fields(request: Request) -> Result<Fields, Problem> {
     };
     let fields = object.into_iter().map(text).filter_map(Result::transpose);
     Ok(Fields(fields.collect::<Result<_, _>>()?))
+}
+
+/// A body that must be JSON of this shape.
+pub(super) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+    if !is_json(&request)? {
+        return Err(Problem::unsupported_body());
+    }
+    let body = whole(request.into_body()).await?;
+    serde_json::from_slice(&body).map_err(|error| match error.is_data() {
+        true => Problem::bad_field(format!("In the body: {error}.")),
+        false => Problem::bad_request(format!("The body is no JSON: {error}.")),
+    })
 }
 
 /// Whether the body is JSON, and not a form.

@@ -10,6 +10,7 @@ mod input;
 mod negotiate;
 mod pages;
 mod problem;
+mod reserve;
 mod seat_page;
 mod showtimes;
 mod wire;
@@ -51,6 +52,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/jwks.json", get(accounts::jwks))
         .route("/events", get(events::list))
         .route("/events/{event}", get(events::detail))
+        .route("/reserve", post(reserve::reserve))
+        .route("/holds/{hold}", get(reserve::hold).delete(reserve::release))
+        .route("/holds/{hold}/extend", post(reserve::extend))
         .route("/showtimes/{showtime}", get(showtimes::detail))
         .route("/showtimes/{showtime}/seats", get(showtimes::seats))
         .route("/showtimes/{showtime}/holds", post(holds::hold))

@@ -170,6 +170,16 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "started", "Already begun", detail)
     }
 
+    pub(crate) fn extended_before() -> Self {
+        let detail = "A hold can be made longer once, and this one was.";
+        Self::new(
+            StatusCode::CONFLICT,
+            "extended-before",
+            "Not a second time",
+            detail,
+        )
+    }
+
     pub(crate) fn cancelled() -> Self {
         let detail = "This showtime was called off.";
         Self::new(StatusCode::CONFLICT, "cancelled", "Called off", detail)

@@ -69,14 +69,7 @@ struct ShowtimePage {
 pub(super) fn showtime(view: &ShowtimeView<'_>, notice: Option<Notice>) -> Response {
     let showtime = view.showtime;
     let event = &showtime.event.event;
-    let price_of = |level: u8| {
-        showtime
-            .event
-            .prices
-            .iter()
-            .find(|price| price.level == level)
-            .map(|price| price.price)
-    };
+    let price_of = |level: u8| showtime.event.price_of(level);
     let mut sections: Vec<Section> = Vec::new();
     for (row, seats) in showtime.map.view(view.claims, view.me) {
         let price = price_of(row.level);

@@ -56,6 +56,7 @@ pub enum Engine {
 /// | `live` | whether the row of `claim` binds: sold or being paid, or held and not expired |
 /// | `each:$1` | the rows `(key, value)` of a JSON array of texts or numbers, as `asked` |
 /// | `rows:$1` | the same of a JSON array of objects, read with `value ->> 'name'` |
+/// | `list:x` | the aggregate of all `x`, a blank between them; null of none |
 /// | `changed` | a number for `claim.changed` |
 pub(super) struct Statement {
     text: &'static str,
@@ -109,6 +110,8 @@ fn in_words_of(engine: Engine, word: &str) -> String {
         ("rows", Engine::Postgres) => {
             format!("json_array_elements(cast({argument} as json)) with ordinality as asked (value, key)")
         }
+        ("list", Engine::Sqlite) => format!("group_concat({argument}, ' ')"),
+        ("list", Engine::Postgres) => format!("string_agg({argument}, ' ')"),
         ("changed", Engine::Sqlite) => "(select token from fence)".to_owned(),
         ("changed", Engine::Postgres) => "cast(cast(pg_current_xact_id() as text) as bigint)".to_owned(),
         _ => unreachable!("a word in braces is one of the table above"),

@@ -14,7 +14,7 @@ use tidegate_config::Database;
 
 pub use accounts::StoredAccount;
 pub use catalogue::EventPage;
-pub use claims::Which;
+pub use claims::{BestWish, Which};
 pub use engine::{Engine, OpenError};
 pub use seed::{SeedEvent, SeedVenue, Seeded};
 

@@ -57,10 +57,16 @@ static VENUES: Statement = Statement::new(
 );
 
 static SEAT_ROWS: Statement = Statement::new(
-    "insert into seat_row (venue_id, position, section, level, label, seats, x, y) \
+    "insert into seat_row (venue_id, position, section, level, label, seats, x, y, accessible) \
      select cast(value ->> 'venue' as bigint), cast(value ->> 'position' as bigint), value ->> 'section', \
      cast(value ->> 'level' as bigint), value ->> 'label', cast(value ->> 'seats' as bigint), \
-     cast(value ->> 'x' as bigint), cast(value ->> 'y' as bigint) from {rows:$1}",
+     cast(value ->> 'x' as bigint), cast(value ->> 'y' as bigint), value ->> 'accessible' from {rows:$1}",
+);
+
+static OPEN_SECTIONS: Statement = Statement::new(
+    "insert into open_section (venue_id, position, name, label, level, capacity) \
+     select cast(value ->> 'venue' as bigint), cast(value ->> 'position' as bigint), value ->> 'name', \
+     value ->> 'label', cast(value ->> 'level' as bigint), cast(value ->> 'capacity' as bigint) from {rows:$1}",
 );
 
 static EVENTS: Statement = Statement::new(
@@ -107,10 +113,17 @@ impl Store {
         let rows = (1..).zip(venues).flat_map(|(id, venue)| {
             (0..).zip(&venue.map.rows).map(move |(at, row)| {
                 json!({"venue": id, "position": at, "section": row.section, "level": row.level, "label": row.label,
-                    "seats": row.seats, "x": row.x, "y": row.y})
+                    "seats": row.seats, "x": row.x, "y": row.y, "accessible": json!(row.accessible).to_string()})
             })
         });
         self.insert(&mut tx, &SEAT_ROWS, rows).await?;
+        let rows = (1..).zip(venues).flat_map(|(id, venue)| {
+            (0..).zip(&venue.map.open).map(move |(at, open)| {
+                json!({"venue": id, "position": at, "name": open.name, "label": open.label, "level": open.level,
+                    "capacity": open.capacity})
+            })
+        });
+        self.insert(&mut tx, &OPEN_SECTIONS, rows).await?;
         let rows = (1..).zip(events).map(|(id, event)| {
             json!({"id": id, "venue": event.venue + 1, "category": event.category.as_str(), "title": event.title,
                 "credit": event.credit, "description": event.description})

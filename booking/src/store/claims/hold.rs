@@ -109,7 +109,7 @@ impl Store {
     }
 
     /// Claims in SQLite, whose transaction no other writer can enter.
-    async fn claim_among_none(
+    pub(super) async fn claim_among_none(
         &self,
         tx: &mut Transaction<'_, Any>,
         claim: &Claim<'_>,

@@ -1,5 +1,6 @@
 //! Who has which seat. One row for each (showtime, seat) is the truth, and every change of hands is one statement on it.
 
+mod best;
 mod hold;
 mod open;
 
@@ -10,6 +11,8 @@ use sqlx::any::AnyRow;
 
 use super::{Statement, Store, StoreError, millis};
 use crate::domain::{Claimed, Hold, HoldId, Owner, Seat, SeatClaim, ShowtimeId};
+
+pub use best::BestWish;
 
 /// Which of an owner's holds on a showtime.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,213 @@
+//! `POST /reserve`: seats by name, the best available, or places of general admission; and what one does with a hold.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::App;
+use super::guard::COMMAND;
+use super::input::{self, Segment};
+use super::problem::Problem;
+use super::showtimes::{no_showtime, with_stock};
+use super::wire::{HoldJson, ReleasedJson};
+use crate::domain::{Hold, HoldId, HoldOutcome, HoldRequest, Owner, SeatMap, ShowtimeId};
+use crate::store::{BestWish, Which};
+
+/// The body: one of three ways to say which seats.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reserve {
+    showtime: i64,
+    seats: Option<Vec<String>>,
+    best_available: Option<BestAvailable>,
+    section: Option<String>,
+    quantity: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BestAvailable {
+    quantity: u32,
+    section: Option<String>,
+    max_price: Option<i64>,
+    #[serde(default)]
+    accessible: bool,
+}
+
+/// What the body asks for.
+enum Asked {
+    Seats(Vec<String>),
+    Best(BestAvailable),
+    Open { section: String, quantity: u32 },
+}
+
+impl Reserve {
+    fn asked(self) -> Result<(ShowtimeId, Asked), Problem> {
+        let showtime = self
+            .showtime
+            .to_string()
+            .parse()
+            .map_err(|error| Problem::bad_field(format!("`showtime`: {error}.")))?;
+        let asked = match (self.seats, self.best_available, self.section, self.quantity) {
+            (Some(seats), None, None, None) => Asked::Seats(seats),
+            (None, Some(best), None, None) => Asked::Best(best),
+            (None, None, Some(section), Some(quantity)) => Asked::Open { section, quantity },
+            _ => {
+                let ways =
+                    "Say which seats in one way: `seats`, or `best_available`, or `section` with `quantity`.";
+                return Err(Problem::bad_field(ways));
+            }
+        };
+        Ok((showtime, asked))
+    }
+}
+
+/// `POST /reserve`: all of it is held, or nothing.
+pub(super) async fn reserve(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let owner = app.writer(request.headers()).await?.owner();
+    let body: Reserve = input::json(request).await?;
+    let (id, asked) = body.asked()?;
+    let map = app.store.seat_map_of(id).await?.ok_or_else(|| no_showtime(id))?;
+    let held = app.hold(id, &map, asked, &owner).await;
+    let stock = map.stock(&app.store.claims(id).await?);
+    Ok(match held {
+        Ok(hold) => {
+            let at = [(header::LOCATION, format!("/holds/{}", hold.id))];
+            with_stock(
+                (StatusCode::CREATED, at, Json(HoldJson::from(&hold))).into_response(),
+                stock,
+            )
+        }
+        Err(problem) => with_stock(problem.into_response(), stock),
+    })
+}
+
+impl App {
+    async fn hold(
+        &self,
+        id: ShowtimeId,
+        map: &SeatMap,
+        asked: Asked,
+        owner: &Owner,
+    ) -> Result<Hold, Problem> {
+        let hold_id = HoldId::from_bits(rand::random());
+        let (ttl, limit) = (self.hold_ttl, self.seats_max);
+        let within = |quantity: u32| match quantity {
+            0 => Err(Problem::bad_field("`quantity` must be at least 1.")),
+            many if many > limit.0 => Err(Problem::over_limit(0, many, limit.0)),
+            quantity => Ok(quantity),
+        };
+        let outcome = match &asked {
+            Asked::Seats(named) => {
+                let request = HoldRequest::new(named, map, limit)?;
+                self.store
+                    .hold(id, request.seats(), owner, hold_id, ttl, limit)
+                    .await?
+            }
+            Asked::Best(best) => {
+                let showtime = self.store.showtime(id).await?.ok_or_else(|| no_showtime(id))?;
+                if best.max_price.is_some_and(|price| price < 0) {
+                    return Err(Problem::bad_field(
+                        "`max_price` is an amount in minor units, from 0.",
+                    ));
+                }
+                let wish = BestWish {
+                    quantity: within(best.quantity)?,
+                    section: best.section.as_deref(),
+                    price_max: best.max_price,
+                    accessible: best.accessible,
+                };
+                let price_of = |level| showtime.event.price_of(level);
+                self.store
+                    .hold_best(id, map, price_of, &wish, owner, hold_id, ttl, limit)
+                    .await?
+            }
+            Asked::Open { section, quantity } => {
+                let known = map.open_section(section).ok_or_else(|| {
+                    let text: String = section.chars().take(40).collect();
+                    Problem::bad_field(format!(
+                        "`section`: {text:?} is no section for general admission here."
+                    ))
+                })?;
+                let quantity = within(*quantity)? as usize;
+                self.store
+                    .hold_open(id, known, quantity, owner, hold_id, ttl, limit)
+                    .await?
+            }
+        };
+        match outcome {
+            HoldOutcome::Held(hold) => Ok(hold),
+            refused => Err(refusal(refused, id, limit.0)),
+        }
+    }
+}
+
+/// Why nothing was held.
+pub(super) fn refusal(outcome: HoldOutcome, id: ShowtimeId, limit: u32) -> Problem {
+    match outcome {
+        HoldOutcome::Held(_) => Problem::internal(),
+        HoldOutcome::JustTaken(seats) => Problem::seats_taken(&seats),
+        HoldOutcome::OverLimit { has, asked } => Problem::over_limit(has, asked, limit),
+        HoldOutcome::NotEnough { left } => Problem::not_enough(left),
+        HoldOutcome::Started => Problem::started(),
+        HoldOutcome::Cancelled => Problem::cancelled(),
+        HoldOutcome::NoShowtime => no_showtime(id),
+    }
+}
+
+fn no_hold() -> Problem {
+    Problem::not_found("You have no such hold: it has expired, or was released before.")
+}
+
+/// `GET /holds/{hold}`: one's own.
+pub(super) async fn hold(
+    State(app): State<Arc<App>>,
+    segment: Segment,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id: HoldId = input::id(segment)?;
+    let owner = app.somebody(&headers).await?.owner();
+    let hold = app.store.hold_of(&id, &owner).await?.ok_or_else(no_hold)?;
+    Ok(Json(HoldJson::from(&hold)).into_response())
+}
+
+/// `DELETE /holds/{hold}`: the seats are free again, and the visit ends.
+pub(super) async fn release(
+    State(app): State<Arc<App>>,
+    segment: Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let id: HoldId = input::id(segment)?;
+    let owner = app.writer(request.headers()).await?.owner();
+    let hold = app.store.hold_of(&id, &owner).await?.ok_or_else(no_hold)?;
+    let released = app.store.release(hold.showtime, &owner, &Which::One(id)).await?;
+    if released.is_empty() {
+        return Err(no_hold());
+    }
+    let mut response = Json(ReleasedJson { released }).into_response();
+    if !input::stays(request.uri().query()) {
+        let command = HeaderValue::from_static("release");
+        response.headers_mut().insert(COMMAND, command);
+    }
+    Ok(response)
+}
+
+/// `POST /holds/{hold}/extend`: as long again, once.
+pub(super) async fn extend(
+    State(app): State<Arc<App>>,
+    segment: Segment,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id: HoldId = input::id(segment)?;
+    let owner = app.writer(&headers).await?.owner();
+    app.store.hold_of(&id, &owner).await?.ok_or_else(no_hold)?;
+    if !app.store.extend(&id, &owner, app.hold_ttl).await? {
+        return Err(Problem::extended_before());
+    }
+    let hold = app.store.hold_of(&id, &owner).await?.ok_or_else(no_hold)?;
+    Ok(Json(HoldJson::from(&hold)).into_response())
+}
