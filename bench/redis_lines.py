@@ -24,6 +24,10 @@ def ask(what, append_only=True):
     return json.loads(ran.stdout)
 
 
+def spread(us):
+    return f"median {us['median'] / 1e3:.2f}, p99 {us['p99'] / 1e3:.2f}, largest {us['largest'] / 1e3:.2f} ms"
+
+
 def joins(report, options):
     """A million joins of two edges in one Redis, which writes them down every second."""
     runs = [ask("joins")["seconds"] for _ in range(3 if options.quick else 5)]
@@ -39,21 +43,34 @@ def pace(report, options):
         raise CannotMeasure(f"only {paced['ticks_a_second']:.0f} ticks a second were made")
     report.line("Redis: a tick at 200/s with 10,000 visits, p99", round(paced["took_us"]["p99"] / 1e3, 2), 3.0, "ms",
                 detail=f"median {paced['took_us']['median'] / 1e3:.2f} ms, largest {paced['took_us']['largest'] / 1e3:.1f} ms; "
+                       f"of the server's CPU {spread(paced['busy_us'])}; "
                        f"{paced['entered_a_second']:.0f} entered a second, ten million in line")
     short = flat.pop("a thousand waiting")["script_us"]["median"]
     for name, ticks in flat.items():
         median = ticks["script_us"]["median"]
         report.line(f"Redis: a tick of a line of {name} beside a thousand waiting", round(median / short, 3), 1.5, "x",
-                    detail=f"{median} us beside {short} us, medians of {ticks['ticks']:,} in turns")
+                    detail=f"{median} us beside {short} us, medians of {ticks['ticks']:,} in turns; "
+                           f"of the server's CPU {spread(ticks['busy_us'])}")
 
 
 def full_ticks(report, options):
     """Full ticks of each kind: for how long the longest holds Redis."""
     for kind, ticks in ask("full").items():
-        held, script = ticks["at_most_us"], ticks["script_us"]
-        report.line(f"Redis held by a tick: {kind}", held["largest"] / 1e3, HELD_MAX_US / 1e3, "ms",
-                    detail=f"largest of {ticks['ticks']}; median {held['median'] / 1e3:.2f}, p99 {held['p99'] / 1e3:.2f}, "
-                           f"by its own clock at most {script['largest'] / 1e3:.2f} ms")
+        report.line(f"Redis held by a tick: {kind}", ticks["at_most_us"]["largest"] / 1e3, HELD_MAX_US / 1e3, "ms",
+                    detail=f"largest of {ticks['ticks']}; by the server's clock {spread(ticks['script_us'])}, "
+                           f"of its CPU {spread(ticks['busy_us'])}")
+
+
+def surge(report, options):
+    """Ten thousand fans who all answer at the same moment: until all are heard, and until all are inside."""
+    runs = [ask("surge") for _ in range(3 if options.quick else 5)]
+    heard = statistics.median(run["heard_seconds"] for run in runs)
+    report.line("Redis: ten thousand fans who answer at once, heard", round(heard, 3), 1.0, "s",
+                detail=f"median of {len(runs)}; {runs[0]['ticks']} ticks until all are inside")
+    inside = statistics.median(run["inside_seconds"] for run in runs)
+    report.line("Redis: ten thousand fans who answer at once, inside", round(inside, 3), 3.0, "s",
+                detail=f"{runs[0]['fans'] / inside:,.0f} admissions a second, entered and renewed; "
+                       f"{statistics.median(run['busy_seconds'] for run in runs):.2f} s of the server's CPU")
 
 
 def passing(report, options):

@@ -41,6 +41,7 @@ MEASUREMENTS = {
     "redis-joins": redis_lines.joins,
     "redis-pace": redis_lines.pace,
     "redis-ticks": redis_lines.full_ticks,
+    "redis-surge": redis_lines.surge,
     "redis-passing": redis_lines.passing,
     "redis-memory": redis_lines.memory,
 }

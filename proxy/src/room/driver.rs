@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidegate_queue::line::{
-    BLOCKS_MAX, BlockId, Given, Known, Place, Reply, Round, Settings, Status, View, VisitId,
+    BLOCKS_MAX, BlockId, Given, Known, Place, Reply, Round, STRAIGHT_MAX, Settings, Status, View, VisitId,
 };
 use tidegate_queue::store::StoreError;
 use tidegate_queue::wait::Pace;
@@ -24,6 +24,8 @@ use crate::metrics::Metrics;
 const TICK_EVERY: Duration = Duration::from_millis(100);
 /// A tick every so often when nobody is.
 const IDLE_EVERY: Duration = Duration::from_secs(1);
+/// Joins sent in one tick while fans wait: they are one number to the line, but each is answered.
+const JOINS_A_TICK: usize = 1_000;
 /// Pictures of the line are made this often.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// After a store that did not answer, the same tick again.
@@ -122,12 +124,18 @@ impl Driver {
         }
     }
 
-    /// One exchange; true when more has gathered than it could carry.
+    /// One exchange; true when the next is due at once: more has gathered than this could carry, or the line has more to do.
     async fn tick(&mut self) -> Result<bool, StoreError> {
         let due = self.published.is_none_or(|at| at.elapsed() >= PUBLISH_EVERY);
         let held = due.then(|| self.room.fans.blocks());
         let mut batch = Batch::default();
-        let more = self.room.inbox.fill(&mut batch);
+        // Where nobody waits, no more than can go straight through.
+        let joins_max = if self.current.figures.waiting == 0 {
+            STRAIGHT_MAX as usize
+        } else {
+            JOINS_A_TICK
+        };
+        let more = self.room.inbox.fill(&mut batch, joins_max);
         self.seq += 1;
         let request = &mut batch.request;
         (request.boot, request.seq) = (self.boot, self.seq);
@@ -169,7 +177,7 @@ impl Driver {
                 room.inbox.back_again(room.fans.unseen_in(&reply.blocks));
             }
         }
-        Ok(more)
+        Ok(more || reply.more)
     }
 
     /// What a store that lost it must hear; fans may have brought a place higher than any this edge was told of.

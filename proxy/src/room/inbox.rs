@@ -3,13 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tidegate_queue::line::{ENTRIES_MAX, Entered, Place, Renew, Request, Round, VisitId, Visitor};
+use tidegate_queue::line::{Entered, Load, Place, Renew, Request, Round, VisitId, Visitor};
 use tokio::sync::{Notify, oneshot};
 
 /// Joins that may wait for a tick. Ticks take milliseconds; if this many wait, the store has stopped answering.
 const JOINS_MAX: usize = 200_000;
-/// Joins sent in one tick: they are one number to the line, but each is answered.
-const JOINS_A_TICK: usize = 250;
 
 /// What became of a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +47,16 @@ struct Gathered {
     absent: VecDeque<Place>,
     back: VecDeque<(Place, Tell<bool>)>,
     here: VecDeque<Place>,
+}
+
+impl Gathered {
+    fn is_empty(&self) -> bool {
+        let visits =
+            self.end.is_empty() && self.renew.is_empty() && self.take.is_empty() && self.enter.is_empty();
+        let places =
+            self.leave.is_empty() && self.absent.is_empty() && self.back.is_empty() && self.here.is_empty();
+        visits && places && self.joins.is_empty()
+    }
 }
 
 /// One tick's worth, with everyone who waits for it.
@@ -174,48 +182,52 @@ impl Inbox {
         self.wake.notified().await;
     }
 
-    /// Takes as much as one tick may carry; true when something is left for the next.
-    pub(super) fn fill(&self, batch: &mut Batch) -> bool {
+    /// Takes as much as one tick may carry, and at most so many joins; true when something is left for the next.
+    pub(super) fn fill(&self, batch: &mut Batch, joins_max: usize) -> bool {
         let mut gathered = self.lock();
-        let mut room = ENTRIES_MAX;
-        let mut share = |len: usize| {
-            let taken = len.min(room);
-            room -= taken;
-            taken
-        };
+        let mut load = Load::default();
         let request = &mut batch.request;
         // Ends before all else: a slot that is free must not wait for those who ask for one.
-        for (visit, tell) in drain(&mut gathered.end, &mut share) {
+        for (visit, tell) in drain(&mut gathered.end, |_| load.add_visit()) {
             request.end.push(visit);
             batch.ended.push(tell);
         }
-        request.take.extend(drain(&mut gathered.take, &mut share));
-        request.here.extend(drain(&mut gathered.here, &mut share));
-        for (entry, tell) in drain(&mut gathered.enter, &mut share) {
+        request
+            .take
+            .extend(drain(&mut gathered.take, |_| load.add_visit()));
+        request
+            .here
+            .extend(drain(&mut gathered.here, |place| load.add_place(*place)));
+        for (entry, tell) in drain(&mut gathered.enter, |_| load.add_visit()) {
             request.enter.push(entry);
             batch.entered.push(tell);
         }
-        for (renew, tell) in drain(&mut gathered.renew, &mut share) {
+        for (renew, tell) in drain(&mut gathered.renew, |_| load.add_visit()) {
             request.renew.push(renew);
             batch.renewed.push(tell);
         }
-        request.leave.extend(drain(&mut gathered.leave, &mut share));
-        for (place, tell) in drain(&mut gathered.back, &mut share) {
+        request
+            .leave
+            .extend(drain(&mut gathered.leave, |place| load.add_place(*place)));
+        for (place, tell) in drain(&mut gathered.back, |(place, _)| load.add_place(*place)) {
             request.back.push(place);
             batch.back.push((place, tell));
         }
-        request.absent.extend(drain(&mut gathered.absent, &mut share));
-        let joins = gathered.joins.len().min(JOINS_A_TICK);
+        request
+            .absent
+            .extend(drain(&mut gathered.absent, |place| load.add_place(*place)));
+        let joins = gathered.joins.len().min(joins_max);
         batch.joins.extend(gathered.joins.drain(..joins));
         request.arrivals = joins as u32;
-        room == 0 || !gathered.joins.is_empty()
+        !gathered.is_empty()
     }
 }
 
-fn drain<'a, T>(
-    queue: &'a mut VecDeque<T>,
-    share: &mut impl FnMut(usize) -> usize,
-) -> std::collections::vec_deque::Drain<'a, T> {
-    let taken = share(queue.len());
+/// As many as fit, from the first.
+fn drain<T>(
+    queue: &mut VecDeque<T>,
+    mut fits: impl FnMut(&T) -> bool,
+) -> std::collections::vec_deque::Drain<'_, T> {
+    let taken = queue.iter().take_while(|entry| fits(entry)).count();
     queue.drain(..taken)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegate_config::RedisStore;
-use tidegate_queue::line::{Change, Epoch, Known, Place, Reply, Request, Round, Settings, Status};
+use tidegate_queue::line::{Change, Epoch, Known, Load, Place, Reply, Request, Round, Settings, Status};
 use tidegate_queue::store::LineStore as _;
 use tidegate_queue::store::redis::{Redis, RedisLine};
 
@@ -16,6 +16,29 @@ pub type Outcome<T> = Result<T, Box<dyn Error>>;
 const KID: &str = "bench";
 /// A new line waits for the edges it may have had before, some five seconds of ticks.
 const WHILE_REGROUPING: Duration = Duration::from_millis(100);
+
+/// In pieces that each fill a tick.
+pub fn full_ticks<T>(entries: &[T], add: impl Fn(&mut Load, &T) -> bool) -> Vec<&[T]> {
+    let (mut rest, mut ticks) = (entries, Vec::new());
+    while !rest.is_empty() {
+        let mut load = Load::default();
+        let fits = rest.iter().take_while(|entry| add(&mut load, entry)).count();
+        let (tick, left) = rest.split_at(fits);
+        ticks.push(tick);
+        rest = left;
+    }
+    ticks
+}
+
+/// Entries about places, in full ticks.
+pub fn of_places(places: &[Place]) -> Vec<&[Place]> {
+    full_ticks(places, |load, place| load.add_place(*place))
+}
+
+/// Entries about visits, in full ticks.
+pub fn of_visits<T>(visits: &[T]) -> Vec<&[T]> {
+    full_ticks(visits, |load, _| load.add_visit())
+}
 
 /// One edge on one line, by a connection of its own.
 pub struct Edge {

@@ -6,20 +6,21 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tidegate_config::Mode;
 use tidegate_queue::line::{
-    BLOCK, BLOCKS_MAX, BlockId, Change, ENTRIES_MAX, Place, Renew, Reply, Request, Settings, VisitId, Visitor,
+    BLOCK, BLOCKS_MAX, BlockId, Change, Grant, Place, Renew, Reply, Request, STRAIGHT_MAX, Settings, VisitId,
+    Visitor,
 };
 
-use crate::edge::{Edge, Outcome};
-use crate::scene::{BOUNDLESS, RESERVED, Scene, Ticks, settings};
+use crate::edge::{Edge, Outcome, of_places, of_visits};
+use crate::scene::{BOUNDLESS, Scene, Ticks, settings};
 use crate::server::Server;
 
-/// Entries in a full tick.
-const FULL: u64 = ENTRIES_MAX as u64;
 /// What an edge joins in one tick at most.
-const JOINS: u32 = 5_000;
+const JOINS: u32 = 1_000;
 /// Fans who are called, answer and enter, and fans who give up.
-const FANS: u64 = 40 * FULL;
-const LEAVING: u64 = 20 * FULL;
+const FANS: u64 = 4_000;
+const LEAVING: u64 = 2_000;
+/// Fans who are admitted and enter in turns: within the time that a grant waits to be taken.
+const ROUND: usize = 1_000;
 /// The longest line there is to be.
 const LONGEST: u64 = 10_000_000;
 /// Grants that are not taken are over after so long.
@@ -45,13 +46,13 @@ async fn one_by_one(url: &str, ticks: &mut Ticks, name: &str, last: u64) -> Outc
     let mut scene = Scene::open(url, &room, &settings(), last, first - 1).await?;
     let all = scene.places(first..last + 1);
     let (fans, leaving) = all.split_at(FANS as usize);
-    let batches = || fans.chunks(ENTRIES_MAX);
+    let batches = || of_places(fans);
     let kind = |what: &str| format!("{what}, {name}");
 
     for _ in 0..100 {
         scene.tick(ticks, &kind("nothing"), Request::default()).await?;
     }
-    for back in all.chunks(ENTRIES_MAX) {
+    for back in of_places(&all) {
         let says = Request {
             back: back.to_vec(),
             ..Request::default()
@@ -72,7 +73,7 @@ async fn one_by_one(url: &str, ticks: &mut Ticks, name: &str, last: u64) -> Outc
         };
         scene.tick(ticks, &kind("back"), says).await?;
     }
-    for leave in leaving.chunks(ENTRIES_MAX) {
+    for leave in of_places(leaving) {
         let says = Request {
             leave: leave.to_vec(),
             ..Request::default()
@@ -108,48 +109,22 @@ async fn one_by_one(url: &str, ticks: &mut Ticks, name: &str, last: u64) -> Outc
         };
         scene.tick(ticks, &kind("here"), says).await?;
     }
-    // As many slots more for each batch, so that a tick admits nobody beside what it carries.
-    let mut visits = Vec::new();
-    for batch in 1..=FANS / FULL {
-        let active_max = Some((batch * FULL) as u32 + RESERVED);
-        scene
-            .edge
-            .configure(Change {
-                active_max,
-                paused,
-                ..Change::default()
-            })
-            .await?;
-        let reply = scene.tick(ticks, &kind("admissions"), Request::default()).await?;
-        let granted = &reply.grants.0;
-        if granted.len() as u64 != FULL {
-            return Err(format!("{} were admitted and not {FULL}", granted.len()).into());
+    let mut visits: Vec<VisitId> = Vec::new();
+    while visits.len() < fans.len() {
+        scene.edge.pause(false).await?;
+        let mut granted: Vec<Grant> = Vec::new();
+        while granted.len() < ROUND && visits.len() + granted.len() < fans.len() {
+            let reply = scene.tick(ticks, &kind("admissions"), Request::default()).await?;
+            if reply.grants.0.is_empty() {
+                return Err("nobody was admitted".into());
+            }
+            granted.extend(&reply.grants.0);
         }
-        let take: Vec<VisitId> = granted.iter().map(|grant| grant.visit).collect();
-        let enter = take
-            .iter()
-            .map(|visit| (*visit, Visitor(u128::from(visit.turn.0) << 64)))
-            .collect();
-        let renew = granted
-            .iter()
-            .map(|grant| Renew {
-                visit: grant.visit,
-                hard_end_ms: grant.hard_end_ms,
-            })
-            .collect();
-        visits.extend(take.clone());
-        let nothing = Request::default;
-        let stages = [
-            ("take", Request { take, ..nothing() }),
-            ("enter", Request { enter, ..nothing() }),
-            ("renew", Request { renew, ..nothing() }),
-        ];
-        for (stage, says) in stages {
-            scene.tick(ticks, &kind(stage), says).await?;
-        }
+        scene.edge.pause(true).await?;
+        enter(&mut scene, ticks, name, &granted).await?;
+        visits.extend(granted.iter().map(|grant| grant.visit));
     }
-    scene.edge.pause(true).await?;
-    for end in visits.chunks(ENTRIES_MAX) {
+    for end in of_visits(&visits) {
         let says = Request {
             end: end.to_vec(),
             ..Request::default()
@@ -161,7 +136,7 @@ async fn one_by_one(url: &str, ticks: &mut Ticks, name: &str, last: u64) -> Outc
             arrivals: JOINS,
             ..Request::default()
         };
-        scene.tick(ticks, &kind("5,000 arrivals"), says).await?;
+        scene.tick(ticks, &kind("1,000 arrivals"), says).await?;
     }
     let blocks: Vec<BlockId> = (0..BLOCKS_MAX as u32)
         .map(|index| BlockId {
@@ -180,45 +155,129 @@ async fn one_by_one(url: &str, ticks: &mut Ticks, name: &str, last: u64) -> Outc
     Ok(())
 }
 
-/// Fans from all over a long line: every entry is in another block.
-async fn scattered(url: &str, ticks: &mut Ticks) -> Outcome<()> {
-    let mut scene = Scene::open(url, "full-scattered", &settings(), LONGEST, 0).await?;
-    let step = LONGEST / FULL;
-    for batch in 0..40 {
-        let places: Vec<Place> = (0..FULL)
-            .map(|number| Place {
-                epoch: scene.epoch,
-                number: number * step + 1 + batch * 37,
+/// Those who were granted a visit take it, enter and come back.
+async fn enter(scene: &mut Scene, ticks: &mut Ticks, name: &str, granted: &[Grant]) -> Outcome<()> {
+    let nothing = Request::default;
+    for granted in of_visits(granted) {
+        let take = granted.iter().map(|grant| grant.visit).collect();
+        let visitor = |visit: VisitId| Visitor(u128::from(visit.turn.0) << 64);
+        let enter = granted
+            .iter()
+            .map(|grant| (grant.visit, visitor(grant.visit)))
+            .collect();
+        let renew = granted
+            .iter()
+            .map(|grant| Renew {
+                visit: grant.visit,
+                hard_end_ms: grant.hard_end_ms,
             })
             .collect();
-        let back = Request {
-            back: places.clone(),
-            ..Request::default()
-        };
-        scene.tick(ticks, "back, all over ten million", back).await?;
-        let again = Request {
-            back: places.clone(),
-            ..Request::default()
-        };
-        scene
-            .tick(ticks, "back again, all over ten million", again)
-            .await?;
-        if batch % 2 == 1 {
-            let absent = Request {
-                absent: places,
-                ..Request::default()
-            };
-            scene.tick(ticks, "absent, all over ten million", absent).await?;
+        let stages = [
+            ("take", Request { take, ..nothing() }),
+            ("enter", Request { enter, ..nothing() }),
+            ("renew", Request { renew, ..nothing() }),
+        ];
+        for (stage, says) in stages {
+            scene.tick(ticks, &format!("{stage}, {name}"), says).await?;
         }
     }
     Ok(())
+}
+
+/// Fans from all over a long line: every entry is in another block, and so is everyone who is called, admitted or given up.
+async fn scattered(url: &str, ticks: &mut Ticks) -> Outcome<()> {
+    let mut scene = Scene::open(url, "full-scattered", &settings(), LONGEST, 0).await?;
+    let blocks = LONGEST / BLOCK;
+    let everywhere = |within: u64| -> Vec<Place> {
+        let epoch = scene.epoch;
+        (0..blocks)
+            .map(|block| Place {
+                epoch,
+                number: block * BLOCK + 1 + within * 37,
+            })
+            .collect()
+    };
+    let (mut back, mut absent, mut here) = (Vec::new(), Vec::new(), Vec::new());
+    for within in 0..2 {
+        back.extend(everywhere(within));
+    }
+    absent.extend(everywhere(1));
+    here.extend(everywhere(0));
+    for back in of_places(&back) {
+        let says = || Request {
+            back: back.to_vec(),
+            ..Request::default()
+        };
+        scene.tick(ticks, "back, all over ten million", says()).await?;
+        scene
+            .tick(ticks, "back again, all over ten million", says())
+            .await?;
+    }
+    for absent in of_places(&absent) {
+        let says = Request {
+            absent: absent.to_vec(),
+            ..Request::default()
+        };
+        scene.tick(ticks, "absent, all over ten million", says).await?;
+    }
+    let change = Change {
+        active_max: Some(1_000_000),
+        admit_per_min: Some(BOUNDLESS),
+        paused: Some(false),
+        ..Change::default()
+    };
+    scene.edge.configure(change).await?;
+    loop {
+        let reply = scene
+            .tick(ticks, "calls, all over ten million", Request::default())
+            .await?;
+        if !reply.more {
+            break;
+        }
+    }
+    // Some are admitted in the ticks in which they answer, and the others after that.
+    for here in of_places(&here) {
+        let says = Request {
+            here: here.to_vec(),
+            ..Request::default()
+        };
+        scene
+            .tick(ticks, "here and admissions, all over ten million", says)
+            .await?;
+    }
+    while scene
+        .tick(ticks, "admissions, all over ten million", Request::default())
+        .await?
+        .more
+    {}
+    tokio::time::sleep(UNTAKEN).await;
+    expire(&mut scene, ticks, "expiries, undone, all over ten million").await
+}
+
+/// Ticks until all that has expired is over; room time moves by ticks.
+async fn expire(scene: &mut Scene, ticks: &mut Ticks, kind: &str) -> Outcome<()> {
+    scene.edge.pause(true).await?;
+    loop {
+        let before = scene.server.before()?;
+        let reply = scene.edge.tick(Request::default()).await?;
+        let held = scene.server.after(before)?;
+        if !reply.ended.0.is_empty() {
+            ticks.add(kind, held);
+        }
+        if reply.figures.active == 0 {
+            return Ok(());
+        }
+        if !reply.more {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
 }
 
 /// Grants that nobody takes: they are undone, so many in each tick.
 async fn untaken(url: &str, ticks: &mut Ticks) -> Outcome<()> {
     let mut scene = Scene::open(url, "full-untaken", &settings(), FANS, 0).await?;
     let fans = scene.places(1..FANS + 1);
-    for back in fans.chunks(ENTRIES_MAX) {
+    for back in of_places(&fans) {
         scene
             .edge
             .tick(Request {
@@ -227,7 +286,7 @@ async fn untaken(url: &str, ticks: &mut Ticks) -> Outcome<()> {
             })
             .await?;
     }
-    let (active_max, admit_per_min) = (Some(FANS as u32 + RESERVED), Some(BOUNDLESS));
+    let (active_max, admit_per_min) = (Some(FANS as u32 * 2), Some(BOUNDLESS));
     let paused = Some(false);
     scene
         .edge
@@ -240,7 +299,7 @@ async fn untaken(url: &str, ticks: &mut Ticks) -> Outcome<()> {
         .await?;
     let called = |reply: &Reply| reply.front.called_upto >= fans[fans.len() - 1];
     while !called(&*scene.edge.tick(Request::default()).await?) {}
-    for here in fans.chunks(ENTRIES_MAX) {
+    for here in of_places(&fans) {
         scene
             .edge
             .tick(Request {
@@ -250,26 +309,8 @@ async fn untaken(url: &str, ticks: &mut Ticks) -> Outcome<()> {
             .await?;
     }
     while scene.edge.tick(Request::default()).await?.figures.ready > 0 {}
-    let until = Instant::now() + UNTAKEN;
-    while Instant::now() < until {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        // What expires here is not measured: room time moves by ticks.
-        scene.edge.tick(Request::default()).await?;
-    }
-    scene.edge.pause(true).await?;
-    let mut most = 0;
-    loop {
-        let before = scene.server.before()?;
-        let reply = scene.edge.tick(Request::default()).await?;
-        let held = scene.server.after(before)?;
-        let expired = reply.ended.0.len();
-        // The last may be fewer.
-        if expired < most || expired == 0 {
-            return Ok(());
-        }
-        most = expired;
-        ticks.add("expiries, undone", held);
-    }
+    tokio::time::sleep(UNTAKEN).await;
+    expire(&mut scene, ticks, "expiries, undone").await
 }
 
 /// An empty room that takes everyone at once.
@@ -284,20 +325,19 @@ async fn straight(url: &str, ticks: &mut Ticks) -> Outcome<()> {
     let mut edge = Edge::connect(url, "full-straight", &settings, 1).await?;
     edge.until_regrouped().await?;
     let mut server = Server::connect(url)?;
-    for arrivals in [100, 500, 1_000, JOINS] {
-        for _ in 0..20 {
-            let before = server.before()?;
-            let reply = edge
-                .tick(Request {
-                    arrivals,
-                    ..Request::default()
-                })
-                .await?;
-            let held = server.after(before)?;
-            if reply.given.is_some_and(|given| given.straight == arrivals) {
-                ticks.add(&format!("{arrivals:05} straight through"), held);
-            }
+    for _ in 0..100 {
+        let before = server.before()?;
+        let reply = edge
+            .tick(Request {
+                arrivals: STRAIGHT_MAX,
+                ..Request::default()
+            })
+            .await?;
+        let held = server.after(before)?;
+        if reply.given.is_none_or(|given| given.straight != STRAIGHT_MAX) {
+            return Err("somebody did not go straight through".into());
         }
+        ticks.add("straight through", held);
     }
     Ok(())
 }
@@ -327,10 +367,13 @@ async fn at_once(url: &str, ticks: &mut Ticks) -> Outcome<()> {
     let began = Instant::now();
     let (mut called, mut answered, mut measured) = (0, 0, 0);
     while measured < OVERFULL {
-        let here = (answered + 1..=called.min(answered + FULL))
+        let waiting: Vec<Place> = (answered + 1..=called)
             .map(|number| Place { epoch, number })
             .collect();
-        answered = called.min(answered + FULL);
+        let here = of_places(&waiting)
+            .first()
+            .map_or(Vec::new(), |here| here.to_vec());
+        answered += here.len() as u64;
         let says = Request {
             arrivals: JOINS,
             counts: true,
@@ -344,7 +387,7 @@ async fn at_once(url: &str, ticks: &mut Ticks) -> Outcome<()> {
         called = reply.front.called_upto.number;
         if began.elapsed() > UNTAKEN && !reply.ended.0.is_empty() {
             ticks.add(
-                "here, admissions, expiries, calls, 5,000 arrivals, counts and 16 blocks at once",
+                "here, admissions, expiries, calls, arrivals, counts and 16 blocks at once",
                 held,
             );
             measured += 1;

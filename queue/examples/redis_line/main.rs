@@ -11,6 +11,7 @@ mod pace;
 mod passing;
 mod scene;
 mod server;
+mod surge;
 
 use std::error::Error;
 
@@ -21,7 +22,7 @@ use edge::Outcome;
 async fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, url] = arguments.as_slice() else {
-        return Err("redis_line full|joins|memory|pace|passing URL".into());
+        return Err("redis_line full|joins|memory|pace|passing|surge URL".into());
     };
     let measured = match what.as_str() {
         "full" => full::measure(url).await?,
@@ -29,6 +30,7 @@ async fn main() -> Outcome<()> {
         "memory" => memory::measure(url).await?,
         "pace" => pace::measure(url).await?,
         "passing" => passing::measure(url).await?,
+        "surge" => surge::measure(url).await?,
         _ => return Err(Box::<dyn Error>::from(format!("there is no measurement {what}"))),
     };
     println!("{measured}");

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidegate_queue::line::{ENTRIES_MAX, Place, Request, Settings, VisitId, Visitor};
+use tidegate_queue::line::{ENTRIES_ANYWHERE, Place, Request, Settings, VisitId, Visitor};
 
-use crate::edge::{Edge, Outcome};
+use crate::edge::{Edge, Outcome, of_places};
 use crate::scene::{BOUNDLESS, settings};
 use crate::server::Server;
 
@@ -15,10 +15,10 @@ const PLACES: u64 = 10_000_000;
 /// One fan in so many is away.
 const AWAY: u64 = 10;
 const ADMITTED: u64 = 3_000_000;
-/// What an edge joins in one tick at most.
+/// What joins in one tick.
 const JOINS: u32 = 5_000;
 /// A tick carries answers, takes, entries and ends of so many fans each.
-const EACH: usize = ENTRIES_MAX / 4;
+const EACH: usize = ENTRIES_ANYWHERE / 2;
 /// Buffers of connections and of the append-only file are given back by then.
 const SETTLED: Duration = Duration::from_secs(3);
 
@@ -56,7 +56,7 @@ pub async fn measure(url: &str) -> Outcome<Value> {
             number: number * AWAY + 1,
         })
         .collect();
-    for absent in away.chunks(ENTRIES_MAX) {
+    for absent in of_places(&away) {
         let says = Request {
             absent: absent.to_vec(),
             ..Request::default()

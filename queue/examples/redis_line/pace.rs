@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tidegate_queue::line::{
-    BLOCK, BLOCKS_MAX, BlockId, Change, ENTRIES_MAX, Grant, Place, Renew, Reply, Request, Settings, Visitor,
+    BLOCK, BLOCKS_MAX, BlockId, Change, Grant, Place, Renew, Reply, Request, Settings, Visitor,
 };
 
-use crate::edge::Outcome;
+use crate::edge::{Outcome, of_places};
 use crate::scene::{RESERVED, Scene, Ticks, settings};
 use crate::server::spread;
 
@@ -22,12 +22,12 @@ const FANS_A_TICK: usize = 2;
 /// More than they need, so that slots are what bounds them; and how fast the room is filled.
 const ADMIT_PER_MIN: u32 = 60_000;
 /// Most who answer in one tick, which they do at once when they are called; and who take the next steps while it is filled.
-const ANSWERS_MAX: usize = 100;
+const ANSWERS_MAX: usize = 15;
 /// Visits renewed in each tick beside the new ones: each of them every ten seconds.
 const RENEWED_A_TICK: usize = 5;
 /// The edge's own ticks: one in ten brings the counts.
 const COUNTS_EVERY: u64 = 10;
-/// What an edge joins in one tick at most.
+/// What joins in one tick.
 const JOINS: u32 = 5_000;
 /// Fans in a short line, and those at the front of a long one who are followed.
 const FOLLOWED: u64 = 1_000 + VISITS as u64;
@@ -58,17 +58,19 @@ pub async fn measure(url: &str) -> Outcome<Value> {
     Ok(json!({"paced": paced, "flat": ticks.json()}))
 }
 
-/// Ticks at the rate; how long each took from its request to its reply.
+/// Ticks at the rate; how long each took from its request to its reply, and how much of that the server was at it.
 async fn paced(crowd: &mut Crowd) -> Outcome<Value> {
     let mut clock = tokio::time::interval(Duration::from_micros(1_000_000 / TICKS_A_SECOND));
     let (began, entered) = (Instant::now(), crowd.entered);
-    let (mut took_us, mut visits) = (Vec::new(), Vec::new());
+    let (mut took_us, mut busy_us, mut visits) = (Vec::new(), Vec::new(), Vec::new());
     while began.elapsed() < LASTS {
         clock.tick().await;
         let says = crowd.says(FANS_A_TICK);
+        let busy_ns = crowd.scene.server.busy_ns()?;
         let sent = Instant::now();
         let reply = crowd.scene.edge.tick(says).await?;
         took_us.push(sent.elapsed().as_micros() as u64);
+        busy_us.push((crowd.scene.server.busy_ns()? - busy_ns) / 1_000);
         visits.push(u64::from(reply.figures.active));
         crowd.take_in(&reply);
     }
@@ -77,6 +79,7 @@ async fn paced(crowd: &mut Crowd) -> Outcome<Value> {
         "ticks_a_second": took_us.len() as f64 / seconds,
         "entered_a_second": (crowd.entered - entered) as f64 / seconds,
         "took_us": spread(took_us),
+        "busy_us": spread(busy_us),
         "visits": spread(visits),
     }))
 }
@@ -111,7 +114,7 @@ impl Crowd {
         let mut scene = Scene::open(url, room, &settings, issued, passed).await?;
         let mut first = passed + 1;
         if issued > 0 {
-            for back in scene.places(first..issued + 1).chunks(ENTRIES_MAX) {
+            for back in of_places(&scene.places(first..issued + 1)) {
                 let back = back.to_vec();
                 scene
                     .edge

@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tidegate_queue::line::{ENTRIES_MAX, Request, Settings};
+use tidegate_queue::line::{Request, Settings};
 
-use crate::edge::Outcome;
+use crate::edge::{Outcome, of_places};
 use crate::scene::{BOUNDLESS, Scene, settings};
 
 const GONE: u64 = 1_000_000;
-/// What an edge joins in one tick at most.
+/// What joins in one tick.
 const JOINS: u32 = 5_000;
 /// The line goes on from a call after so long; the floor rises over all that was passed.
 const ANSWER_WITHIN_MS: u64 = 1_000;
@@ -29,7 +29,7 @@ pub async fn measure(url: &str) -> Outcome<Value> {
         let given = scene.edge.tick(says).await?.given.ok_or("no places were given")?;
         scene.epoch = given.first.epoch;
     }
-    for absent in scene.places(1..GONE + 1).chunks(ENTRIES_MAX) {
+    for absent in of_places(&scene.places(1..GONE + 1)) {
         let says = Request {
             absent: absent.to_vec(),
             ..Request::default()

@@ -78,7 +78,8 @@ impl Server {
         Ok(of("cmdstat_evalsha").unwrap_or(0) + of("cmdstat_eval").unwrap_or(0))
     }
 
-    fn busy_ns(&self) -> Outcome<u64> {
+    /// The CPU time of the server's thread so far, in nanoseconds.
+    pub fn busy_ns(&self) -> Outcome<u64> {
         let text = fs::read_to_string(&self.schedstat)?;
         let ran = text.split_whitespace().next().ok_or("an empty schedstat")?;
         Ok(ran.parse()?)

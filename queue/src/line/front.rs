@@ -2,17 +2,15 @@
 //! through.
 
 use super::calling::MILLI;
-use super::log::ADDED_MAX;
 use super::place::{Place, Turn};
 use super::recover::Record;
 use super::tick::{Given, Grant, Status};
 use super::visits::Stage;
+use super::work::{ADMISSION, CALL, STRAIGHT, Work};
 use super::{COME_BACK_MS, Line};
 
 /// A grant that no edge takes to its fan within this is undone: the edge that held the fan is gone.
 const UNTAKEN_MS: u64 = 5_000;
-/// Fans called in one tick at most.
-const CALLS_MAX: u64 = 500;
 /// Calls run ahead far enough to cover this much of what could be admitted, beyond the time answers take.
 const CALL_AHEAD_MS: u64 = 2_000;
 /// Answers slower than this do not stretch the calls further ahead.
@@ -21,16 +19,16 @@ const ANSWER_DELAY_MAX_MS: u64 = 30_000;
 const READY_SPARE: u64 = 16;
 
 impl Line {
-    /// Of those who answered, the lowest place first, while there is a slot and an allowance for it; at most
-    /// [`ADDED_MAX`] in one tick, as many as could have answered in it.
-    pub(super) fn admit(&mut self) {
-        for _ in 0..ADDED_MAX {
-            if !self.moves() || self.free_slots() == 0 || self.allowance.admissions() == 0 {
-                return;
-            }
+    /// Of those who answered, the lowest place first, while there is a slot and an allowance for it.
+    pub(super) fn admit(&mut self, work: &mut Work) {
+        work.next_kind();
+        while self.moves() && self.free_slots() > 0 && self.allowance.admissions() > 0 {
             let Some(place) = self.epochs.lowest_ready() else {
-                return;
+                break;
             };
+            if !work.pay(ADMISSION, place) {
+                break;
+            }
             self.epochs.clear_waiting(place);
             let visit = self.grant(place, Stage::Granted, UNTAKEN_MS);
             let hard_end_ms = self.visits.get(visit).map_or(self.now_ms, |v| v.hard_end_ms);
@@ -52,7 +50,7 @@ impl Line {
 
     /// Asks so many fans, in place order, that those ready and those likely to answer cover what could be admitted
     /// while answers are under way and [`CALL_AHEAD_MS`] beyond.
-    pub(super) fn call(&mut self) {
+    pub(super) fn call(&mut self, work: &mut Work) {
         if !self.moves() {
             return;
         }
@@ -66,10 +64,14 @@ impl Line {
         let mut expected =
             self.epochs.ready() * MILLI + self.calling.hope_milli(self.now_ms, answer_within_ms);
         let mut called = 0;
-        while expected < wanted && called < CALLS_MAX {
+        work.next_kind();
+        while expected < wanted {
             let Some(place) = self.epochs.next_present(self.called_upto) else {
                 break;
             };
+            if !work.pay(CALL, place) {
+                break;
+            }
             self.called_upto = place;
             self.epochs.life(place.epoch).asked.insert(place.number);
             called += 1;
@@ -85,8 +87,9 @@ impl Line {
         }
     }
 
-    /// Places for `arrivals` new fans. The first go straight through where nobody is in line before them.
-    pub(super) fn give(&mut self, arrivals: u32) -> Option<Given> {
+    /// Places for `arrivals` new fans. The first go straight through where nobody is in line before them; those who come
+    /// after them are then in line, and nobody goes past them.
+    pub(super) fn give(&mut self, arrivals: u32, work: &mut Work) -> Option<Given> {
         if arrivals == 0 || self.closed || self.settings.draining {
             return None;
         }
@@ -96,6 +99,7 @@ impl Line {
         } else {
             0
         };
+        let straight = work.pay_last(STRAIGHT, straight);
         let first = Place {
             epoch: self.epoch,
             number: self.epochs.life(self.epoch).end + 1,

@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 
 use super::place::Epoch;
-use super::tick::ENTRIES_MAX;
+use super::work::NOTES_MAX;
 
-/// Notes in one reply at most.
-pub const READ_MAX: usize = 2 * ENTRIES_MAX;
-/// Notes one tick may add beside those its entries bring about. So a reply carries all that a tick adds, and an edge
-/// that is alone with its store has always read everything.
-pub const ADDED_MAX: usize = READ_MAX - ENTRIES_MAX;
-/// Notes kept, eight replies' worth. Beside others that tick more often an edge can fall behind; if it falls behind
-/// further than this, it misses notes. It can tell by its cursor, which then moves on by more than it read.
-const KEPT: usize = 8 * READ_MAX;
+/// Notes in one reply at most. It carries all that its tick adds, so an edge that is alone with its store has always read
+/// everything.
+const READ_MAX: usize = 250;
+const _: () = assert!(NOTES_MAX <= READ_MAX, "an edge would fall behind");
+/// Notes kept, sixteen replies' worth. Beside others that tick more often an edge can fall behind; it is told to tick again
+/// at once. If it falls behind further than this, it misses notes. It can tell by its cursor, which then moves on by more
+/// than it read.
+const KEPT: usize = 16 * READ_MAX;
 
 /// Numbered notes, oldest first.
 #[derive(Clone, Debug)]
@@ -66,5 +66,10 @@ impl<T: Copy> Log<T> {
             .collect();
         let upto = from + notes.len() as u64 - 1;
         (notes, upto)
+    }
+
+    /// Whether there are notes after number `cursor`.
+    pub fn goes_on(&self, cursor: u64) -> bool {
+        cursor + 1 < self.next
     }
 }

@@ -17,6 +17,7 @@
 //! | `front`, `calling`, `allowance` | who is called and admitted: the order, how many to ask, the rate |
 //! | `slots`, `visits` | the life of a visit, and those there are |
 //! | `once`, `log` | replies and notes kept for edges that missed them |
+//! | `work` | how much one tick may do |
 //! | `recover` | what a journal keeps, and the line made of it again |
 //! | `learn` | what a store that lost it hears from the edges: rounds, epochs, numbers, the reserve |
 //! | `view` | how many are ahead, at an edge |
@@ -37,6 +38,7 @@ mod slots;
 mod tick;
 mod view;
 mod visits;
+mod work;
 
 use std::sync::Arc;
 
@@ -45,11 +47,12 @@ pub use place::{BadVisitId, Epoch, Place, Round, Turn, VisitId, Visitor};
 pub use recover::{Record, Saved, SavedVisit};
 pub use settings::{Change, Settings};
 pub use tick::{
-    BLOCKS_MAX, BlockId, BlockView, Counts, ENTRIES_MAX, Entered, Figures, Front, Given, Grant, Known,
-    Refused, Renew, Renewed, Reply, Request, Status,
+    BLOCKS_MAX, BlockId, BlockView, Counts, Entered, Figures, Front, Given, Grant, Known, Refused, Renew,
+    Renewed, Reply, Request, Status,
 };
 pub use view::View;
 pub use visits::{Stage, Visit};
+pub use work::{ENTRIES_ANYWHERE, Load, STRAIGHT_MAX};
 
 use allowance::Allowance;
 use calling::Calling;
@@ -58,6 +61,7 @@ use learn::Loss;
 use log::Log;
 use once::Edges;
 use visits::Visits;
+use work::Work;
 
 /// Room time advances by at most this between two ticks, so that a clock that jumps ends no visit early and accrues no
 /// allowance.
@@ -133,18 +137,19 @@ impl Line {
 
     /// One exchange with an edge at the store's time `now_ms`.
     pub fn tick(&mut self, now_ms: u64, request: &Request) -> Result<Arc<Reply>, Refused> {
-        if request.entries() > ENTRIES_MAX || request.blocks.len() > BLOCKS_MAX {
+        if !request.fits() {
             return Err(Refused::TooLarge);
         }
         if let Some(reply) = self.edges.answered(request)? {
             return Ok(reply);
         }
+        let mut work = Work::beside(&Load::of(request));
         self.grants.begin_tick();
         self.ended.begin_tick();
         self.advance(now_ms);
         self.notice_move();
         request.known.iter().for_each(|known| self.learn(known));
-        self.expire();
+        self.expire(&mut work);
         request.end.iter().for_each(|visit| self.end(*visit));
         let renewed = request.renew.iter().map(|renew| self.renew(*renew)).collect();
         request.take.iter().for_each(|visit| self.take(*visit));
@@ -166,10 +171,12 @@ impl Line {
             .here
             .iter()
             .for_each(|place| self.here(*place, &mut spent));
-        self.admit();
+        self.admit(&mut work);
         self.retire();
-        self.call();
-        let given = self.give(request.arrivals);
+        self.call(&mut work);
+        let given = self.give(request.arrivals, &mut work);
+        let grants = self.grants.after(request.grants_read);
+        let ended = self.ended.after(request.ended_read);
 
         let reply = Arc::new(Reply {
             now_ms: self.now_ms,
@@ -180,8 +187,9 @@ impl Line {
             front: self.front(),
             counts: request.counts.then(|| Arc::new(self.epochs.counts())),
             blocks: request.blocks.iter().map(|id| self.epochs.block(*id)).collect(),
-            grants: self.grants.after(request.grants_read),
-            ended: self.ended.after(request.ended_read),
+            more: work.is_cut() || self.grants.goes_on(grants.1) || self.ended.goes_on(ended.1),
+            grants,
+            ended,
             renewed,
             entered,
             spent,

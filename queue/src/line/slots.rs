@@ -2,16 +2,12 @@
 //!
 //! Each visit is a slot in use from its grant on. Who is given one is decided in `front`.
 
-use super::log::ADDED_MAX;
 use super::place::{Place, Turn, VisitId, Visitor};
 use super::recover::Record;
 use super::tick::{Entered, Renew, Renewed};
 use super::visits::{Stage, Visit};
+use super::work::{EXPIRY, Work};
 use super::{COME_BACK_MS, Line};
-
-/// Visits expired in one tick at most; the rest in the next.
-const EXPIRED_MAX: usize = 100;
-const _: () = assert!(EXPIRED_MAX <= ADDED_MAX, "an edge would fall behind");
 
 impl Line {
     pub(super) fn free_slots(&self) -> u32 {
@@ -163,12 +159,17 @@ impl Line {
         }
     }
 
-    pub(super) fn expire(&mut self) {
+    /// Visits whose time is over, the oldest first. Those that are left hold their slots until the next tick.
+    pub(super) fn expire(&mut self, work: &mut Work) {
         if self.now_ms < self.loss.grace_until_ms {
             return;
         }
-        for _ in 0..EXPIRED_MAX {
-            let Some((place, visit)) = self.visits.pop_expired(self.now_ms) else {
+        work.next_kind();
+        while let Some(place) = self.visits.first_expired(self.now_ms) {
+            if !work.pay(EXPIRY, place) {
+                break;
+            }
+            let Some(visit) = self.visits.remove(place) else {
                 break;
             };
             match visit.stage {

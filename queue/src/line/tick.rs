@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::bits::{BLOCK, Words};
 use super::place::{Epoch, Place, Round, Turn, VisitId, Visitor};
 use super::settings::Settings;
+use super::work::{ENTRIES_WORK_MAX, Load};
 
 /// What one edge says in one tick. Everything but `arrivals` may be said twice without harm.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,9 +87,6 @@ impl Known {
     }
 }
 
-/// Most entries a request may carry; the rest goes with the next. So many keep a Redis busy for one
-/// to two milliseconds, and twice as long where each stands in a block of its own.
-pub const ENTRIES_MAX: usize = 250;
 /// Most blocks a request may ask for.
 pub const BLOCKS_MAX: usize = 16;
 
@@ -103,6 +101,11 @@ impl Request {
             + self.absent.len()
             + self.back.len()
             + self.here.len()
+    }
+
+    /// Whether one tick can carry it.
+    pub fn fits(&self) -> bool {
+        Load::of(self).fits() && self.blocks.len() <= BLOCKS_MAX
     }
 }
 
@@ -308,6 +311,8 @@ pub struct Reply {
     pub spent: Vec<Place>,
     /// The figures.
     pub figures: Figures,
+    /// The line has more to do than one tick may, or more to say: the edge ticks again at once.
+    pub more: bool,
     /// The settings, when they changed since the edge read them.
     pub settings: Option<Arc<Settings>>,
 }
@@ -334,6 +339,9 @@ pub enum Refused {
         last: u64,
     },
     /// More than a tick may carry.
-    #[error("a tick carries at most {ENTRIES_MAX} entries and {BLOCKS_MAX} blocks")]
+    #[error(
+        "a tick carries entries for at most {ENTRIES_WORK_MAX} units of work and {BLOCKS_MAX} blocks: send the rest in the \
+         next"
+    )]
     TooLarge,
 }

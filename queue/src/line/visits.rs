@@ -85,12 +85,11 @@ impl Visits {
         Some(visit)
     }
 
-    /// Takes out the visit that expired first, if it has by `now_ms`.
-    pub fn pop_expired(&mut self, now_ms: u64) -> Option<(Place, Visit)> {
-        let (expires_at_ms, place) = *self.by_expiry.first()?;
-        if expires_at_ms > now_ms {
-            return None;
-        }
-        self.remove(place).map(|visit| (place, visit))
+    /// The place whose visit expired first, if one has by `now_ms`.
+    pub fn first_expired(&self, now_ms: u64) -> Option<Place> {
+        let first = self.by_expiry.first();
+        first
+            .filter(|(expires_at_ms, _)| *expires_at_ms <= now_ms)
+            .map(|(_, place)| *place)
     }
 }

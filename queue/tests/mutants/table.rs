@@ -25,7 +25,12 @@ const fn mutant(
 }
 
 pub const MUTANTS: &[Mutant] = &[
-    mutant("visits never expire", "mod.rs", "        self.expire();\n", ""),
+    mutant(
+        "visits never expire",
+        "mod.rs",
+        "        self.expire(&mut work);\n",
+        "",
+    ),
     mutant(
         "one visit more than the limit",
         "slots.rs",
@@ -237,6 +242,36 @@ pub const MUTANTS: &[Mutant] = &[
         "learn.rs",
         "self.loss.regroup_until_ms = self.now_ms + REGROUP_MS;",
         "self.loss.regroup_until_ms = self.now_ms;",
+    ),
+    mutant(
+        "there is no end to what a tick may do",
+        "work.rs",
+        "        let enough = self.left >= self.kept + price;\n        if enough {\n            self.left -= price;",
+        "        let enough = true;\n        if enough {\n            self.left = self.left.saturating_sub(price);",
+    ),
+    mutant(
+        "one kind of work takes all that a tick may do",
+        "work.rs",
+        "self.kept = self.left - self.left / 2;",
+        "self.kept = 0;",
+    ),
+    mutant(
+        "work that was cut short waits for a tick that somebody needs",
+        "work.rs",
+        "        self.cut |= !enough;\n",
+        "",
+    ),
+    mutant(
+        "a tick puts as many straight through as there are",
+        "work.rs",
+        "wanted.min(self.left / price)",
+        "wanted",
+    ),
+    mutant(
+        "notes that are left wait for a tick that somebody needs",
+        "log.rs",
+        "cursor + 1 < self.next",
+        "cursor + 1 < 1",
     ),
     mutant(
         "silent fans keep the line waiting for their answer",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_config::Mode;
-use tidegate_queue::line::{Change, ENTRIES_MAX, Line, Place, Reply, Request, Round, Settings};
+use tidegate_queue::line::{Change, Line, Load, Place, Reply, Request, Round, Settings};
 
 use super::settings;
 
@@ -11,16 +11,35 @@ use super::settings;
 const FANS: u32 = 3_500;
 
 /// The only edge of a large room.
-struct Edge {
-    line: Line,
+pub struct Edge {
+    pub line: Line,
+    /// How long after each other it ticks.
+    pub every_ms: u64,
     now_ms: u64,
     last: Request,
     round: Option<Round>,
 }
 
+/// How many of these places, from the first, one tick can carry.
+pub fn fitting(places: &[Place]) -> usize {
+    let mut load = Load::default();
+    places.iter().take_while(|place| load.add_place(**place)).count()
+}
+
 impl Edge {
-    fn tick(&mut self, request: Request) -> Arc<Reply> {
-        self.now_ms += 100;
+    pub fn new(settings: Settings) -> Self {
+        let now_ms = 1_790_000_000_000;
+        Self {
+            line: Line::new(settings, now_ms, 1),
+            every_ms: 100,
+            now_ms,
+            last: Request::default(),
+            round: None,
+        }
+    }
+
+    pub fn tick(&mut self, request: Request) -> Arc<Reply> {
+        self.now_ms += self.every_ms;
         let request = Request {
             boot: 1,
             seq: self.last.seq + 1,
@@ -43,7 +62,7 @@ impl Edge {
         reply
     }
 
-    fn pause(&mut self, paused: bool) {
+    pub fn pause(&mut self, paused: bool) {
         let change = Change {
             paused: Some(paused),
             ..Change::default()
@@ -70,13 +89,7 @@ fn no_grant_and_no_end_is_left_for_the_next_reply() {
         answer_within_ms: 60_000,
         ..settings()
     };
-    let now_ms = 1_790_000_000_000;
-    let mut edge = Edge {
-        line: Line::new(settings, now_ms, 1),
-        now_ms,
-        last: Request::default(),
-        round: None,
-    };
+    let mut edge = Edge::new(settings);
     let arrivals = Request {
         arrivals: FANS,
         ..Request::default()
@@ -84,44 +97,56 @@ fn no_grant_and_no_end_is_left_for_the_next_reply() {
     let reply = edge.tick(arrivals);
     let (round, given) = (reply.round, reply.given.expect("places"));
     let held: Vec<Place> = given.places().map(|(place, _)| place).collect();
-    // A tick calls only so many.
-    for _ in 0..10 {
-        edge.tick(Request::default());
-    }
+    // A tick calls only so many, and says that there are more.
+    while edge.tick(Request::default()).more {}
     let called_upto = edge.tick(Request::default()).front.called_upto;
     assert_eq!(Some(&called_upto), held.last(), "all were asked");
 
     // All of them answer while the room is paused: they could be admitted at once.
     edge.pause(true);
-    for here in held.chunks(ENTRIES_MAX) {
-        let here = here.to_vec();
+    let mut answered = 0;
+    while answered < held.len() {
+        let here = held[answered..][..fitting(&held[answered..])].to_vec();
+        answered += here.len();
         edge.tick(Request {
             here,
             ..Request::default()
         });
     }
     edge.pause(false);
+    // No grant expires meanwhile.
+    edge.every_ms = 1;
     let mut granted = 0;
-    for _ in 0..held.len().div_ceil(ENTRIES_MAX) {
+    while granted < held.len() {
         // Meanwhile others are told of their grants again.
-        let back = held[..granted.min(ENTRIES_MAX)].to_vec();
+        let back = held[..fitting(&held[..granted])].to_vec();
         let again = back.len();
         let reply = edge.tick(Request {
             back,
             ..Request::default()
         });
+        assert!(
+            reply.grants.0.len() > again,
+            "none was admitted beside what the tick carried"
+        );
         granted += reply.grants.0.len() - again;
+        assert_eq!(
+            reply.more,
+            granted < held.len(),
+            "whether there are more to admit"
+        );
         edge.is_left_with_nothing();
     }
     assert_eq!(granted, held.len(), "all were admitted");
 
     // As many as one tick may name give their grants up, and then the round ends for all others.
-    let leave = held[..ENTRIES_MAX].to_vec();
+    let leave = held[..fitting(&held)].to_vec();
+    let leaving = leave.len();
     let reply = edge.tick(Request {
         leave,
         ..Request::default()
     });
-    assert_eq!(reply.ended.0.len(), ENTRIES_MAX, "each grant was given up");
+    assert_eq!(reply.ended.0.len(), leaving, "each grant was given up");
     edge.is_left_with_nothing();
     edge.line.close(edge.now_ms);
     let reply = edge.tick(Request::default());

@@ -7,6 +7,7 @@ mod behind;
 mod model;
 mod rewound;
 mod straight;
+mod work;
 mod world;
 
 use tidegate_config::Mode;

@@ -3,35 +3,14 @@
 //! It does not decide whom to call (that is a policy, checked for order only); it takes `called_upto` and `floor` as
 //! the line reports them and predicts everything else.
 
+mod rate;
+mod visits;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidegate_queue::line::{
-    Entered, Place, Reply, Request, Settings, Stage, Status, Turn, Visit, VisitId, Visitor,
-};
+use tidegate_queue::line::{Entered, Place, Reply, Request, Settings, Stage, Status, Turn};
 
-/// What the model knows of a live visit.
-#[derive(Clone, Copy, Debug)]
-pub struct ModelVisit {
-    pub id: VisitId,
-    pub stage: Stage,
-    pub visitor: Option<Visitor>,
-    pub expires_at_ms: u64,
-    pub hard_end_ms: u64,
-}
-
-impl ModelVisit {
-    /// As the line has it.
-    pub fn new(id: VisitId, visit: &Visit) -> Self {
-        Self {
-            id,
-            stage: visit.stage,
-            visitor: visit.visitor,
-            expires_at_ms: visit.expires_at_ms,
-            hard_end_ms: visit.hard_end_ms,
-        }
-    }
-}
-
+pub use self::visits::ModelVisit;
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     pub present: BTreeSet<Place>,
@@ -59,7 +38,6 @@ pub struct Model {
     pub rates: Vec<(u64, u32)>,
     pub now_ms: u64,
 }
-
 /// A fan who came straight through, or entered, must come back within this.
 const COME_BACK_MS: u64 = 15_000;
 /// What an admission costs of the allowance: the milliseconds of a minute.
@@ -193,21 +171,6 @@ impl Model {
         self.present.clear();
         self.ready.clear();
     }
-
-    /// One second's worth may be saved up, and one admission at least.
-    fn gain(&mut self, gained: u64, settings: &Settings) {
-        let most = COST.max(1_000 * u64::from(settings.admit_per_min));
-        self.allowance = (self.allowance + gained).min(most);
-    }
-
-    fn pay(&mut self, id: VisitId) {
-        assert!(
-            self.allowance >= COST,
-            "{id} was admitted before the rate allowed it"
-        );
-        self.allowance -= COST;
-    }
-
     /// Calls are passed over once their time to answer is up, no sooner and no later.
     fn pass_over(&mut self, reply: &Reply, settings: &Settings) {
         let (now, front) = (reply.now_ms, reply.front);
@@ -243,68 +206,6 @@ impl Model {
         self.present.remove(&place);
         self.ready.remove(&place);
     }
-
-    fn expire(&mut self, now: u64, settings: &Settings) {
-        let over: Vec<Place> = self
-            .visits
-            .iter()
-            .filter(|(_, v)| v.expires_at_ms <= now)
-            .map(|(p, _)| *p)
-            .collect();
-        for place in over {
-            let Some(visit) = self.visits.remove(&place) else {
-                continue;
-            };
-            if visit.stage < Stage::Entered {
-                self.used.remove(&place);
-                self.refunds.push(now);
-                self.gain(COST, settings);
-            }
-        }
-    }
-
-    /// A visit or a grant that the store lost takes a slot held back.
-    fn adopt(&mut self, id: VisitId, stage: Stage, hard_end_ms: u64, now: u64) {
-        assert!(
-            self.used.insert(id.place),
-            "a place whose visit is over was adopted again: {id}"
-        );
-        self.clear(id.place);
-        let visit = ModelVisit {
-            id,
-            stage,
-            visitor: None,
-            expires_at_ms: now,
-            hard_end_ms,
-        };
-        self.visits.insert(id.place, visit);
-    }
-
-    fn enter(&mut self, id: VisitId, visitor: Visitor, entered: Entered, now: u64) {
-        let Some(visit) = self.visits.get_mut(&id.place).filter(|v| v.id == id) else {
-            assert_eq!(entered, Entered::Over, "exchange of {id}, which is over");
-            return;
-        };
-        if visit.visitor.is_some_and(|owner| owner != visitor) {
-            assert_eq!(entered, Entered::NotTheirs, "exchange of somebody else's {id}");
-            return;
-        }
-        visit.visitor = Some(visitor);
-        if visit.stage < Stage::Entered {
-            visit.stage = Stage::Entered;
-            visit.expires_at_ms = visit.expires_at_ms.max(now + COME_BACK_MS).min(visit.hard_end_ms);
-        }
-        let (expires_at_ms, hard_end_ms) = (visit.expires_at_ms, visit.hard_end_ms);
-        assert_eq!(
-            entered,
-            Entered::Yes {
-                expires_at_ms,
-                hard_end_ms
-            },
-            "exchange of {id}"
-        );
-    }
-
     /// Every new grant must be the lowest of those who answered, and there must have been a slot for it.
     fn admit(&mut self, reply: &Reply, settings: &Settings) {
         for grant in &reply.grants.0 {
@@ -332,26 +233,6 @@ impl Model {
             assert_eq!(grant.hard_end_ms, visit.hard_end_ms);
         }
     }
-
-    /// A slot is taken, for the first time by this place and with a turn of its own, and paid for.
-    fn grant(&mut self, id: VisitId, stage: Stage, within_ms: u64, settings: &Settings) -> ModelVisit {
-        self.pay(id);
-        assert!(Some(id.turn) > self.turn, "the turn of {id} was given before");
-        self.turn = Some(id.turn);
-        assert!(self.used.insert(id.place), "{} was admitted twice", id.place);
-        self.admissions.push((self.now_ms, 1));
-        let hard_end_ms = self.now_ms + settings.visit_max_ms;
-        let visit = ModelVisit {
-            id,
-            stage,
-            visitor: None,
-            expires_at_ms: (self.now_ms + within_ms).min(hard_end_ms),
-            hard_end_ms,
-        };
-        self.visits.insert(id.place, visit);
-        visit
-    }
-
     fn give(&mut self, reply: &Reply, settings: &Settings) {
         let Some(given) = reply.given else { return };
         assert!(
@@ -430,33 +311,6 @@ impl Model {
             .iter()
             .filter(|p| **p < place && (**p > floor || self.ready.contains(p)))
             .count() as u64
-    }
-
-    /// In no window may there be more admissions than the rate of the time allowed, and a second's burst.
-    fn check_rate(&self, now: u64) {
-        let fresh = self.admissions.iter().filter(|(at, _)| *at == now).count();
-        if fresh == 0 {
-            return;
-        }
-        for window_ms in [0, 500, 1_000, 3_000, 10_000, 60_000, u64::MAX] {
-            let from = now.saturating_sub(window_ms);
-            let admitted = self.admissions.iter().filter(|(at, _)| *at >= from).count() as u64;
-            let refunded = self.refunds.iter().filter(|at| **at >= from).count() as u64;
-            let (mut accrued, mut highest) = (0, 0);
-            let first = self.rates.partition_point(|(at, _)| *at < from).saturating_sub(1);
-            for pair in self.rates[first..].windows(2) {
-                let ((before, old), (after, new)) = (pair[0], pair[1]);
-                accrued += (after - before) * u64::from(old.max(new));
-                highest = highest.max(old).max(new);
-            }
-            highest = highest.max(self.rates.last().map_or(0, |(_, rate)| *rate));
-            let burst = 60_000u64.max(1_000 * u64::from(highest));
-            let allowed = (accrued + burst) / 60_000 + refunded;
-            assert!(
-                admitted <= allowed,
-                "{admitted} admissions in {window_ms} ms, {allowed} allowed"
-            );
-        }
     }
 }
 

@@ -6,12 +6,14 @@ use std::collections::BTreeSet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tidegate_queue::line::{
-    Entered, Known, Line, Place, Renew, Reply, Request, Settings, Status, VisitId, Visitor,
+    Entered, Known, Line, Load, Place, Renew, Reply, Request, Settings, Status, VisitId, Visitor,
 };
 
 use super::settings;
 
 const ACTIVE_MAX: u32 = 20;
+/// Who answer in one tick: it carries their visits too.
+const ANSWERS_MAX: usize = 25;
 
 /// An edge whose fans all answer and enter at once.
 struct Edge {
@@ -82,7 +84,7 @@ impl Edge {
             }
         }
         let upto = reply.front.called_upto;
-        self.request.here = self.held.range(..=upto).take(200).copied().collect();
+        self.request.here = self.held.range(..=upto).take(ANSWERS_MAX).copied().collect();
         reply
     }
 
@@ -117,9 +119,12 @@ fn a_store_that_goes_back_in_time_gives_no_number_twice_and_stays_within_the_lim
             .max()
             .copied();
         let end = edge.line.figures().issued;
-        edge.request.back = edge.held.iter().copied().collect();
         edge.request.renew = edge.visits.clone();
         edge.request.here.clear();
+        // As many as there is room for, the first before all others; those behind them are heard when they answer.
+        let mut load = Load::of(&edge.request);
+        let back = edge.held.iter().take_while(|place| load.add_place(**place));
+        edge.request.back = back.copied().collect();
         let lost = knows_more.is_some_and(|place| place.number > end);
         let reply = edge.tick(7);
         if !lost {

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tidegate_config::Mode;
 use tidegate_queue::line::{
-    Change, Counts, Line, Place, Renew, Reply, Request, Settings, View, VisitId, Visitor,
+    Change, Counts, Line, Load, Place, Renew, Reply, Request, Settings, View, VisitId, Visitor,
 };
 use tidegate_queue::wait::Pace;
 
@@ -17,8 +17,6 @@ use tidegate_queue::wait::Pace;
 const IDLE_MS: u64 = 100;
 /// Two ticks are at least this far apart: a round trip.
 const TRIP_MS: u64 = 5;
-/// Entries of each kind an edge sends in one tick; six kinds stay within what a tick may carry.
-const SENT_MAX: usize = 40;
 
 /// Settings of a room in which nothing but the rate binds.
 pub fn settings(admit_per_min: u32) -> Settings {
@@ -101,6 +99,8 @@ pub struct Crowd {
     enters: Vec<VisitId>,
     back: Vec<(VisitId, u64)>,
     absent: Vec<Place>,
+    /// The line has more to do: the next tick is due at once.
+    more: bool,
     front: Place,
     last_given: Place,
     /// Places that nobody holds, and whose fans went away.
@@ -132,6 +132,7 @@ impl Crowd {
             enters: Vec::new(),
             back: Vec::new(),
             absent: Vec::new(),
+            more: false,
             front: Place::START,
             last_given: Place::START,
             away: HashSet::new(),
@@ -179,7 +180,7 @@ impl Crowd {
         let until_ms = self.now_ms + for_ms;
         while self.now_ms < until_ms {
             let soonest = self.events.peek().map_or(u64::MAX, |Reverse((at_ms, _))| *at_ms);
-            let next_ms = if self.waiting_to_be_said() {
+            let next_ms = if self.waiting_to_be_said() || self.more {
                 self.now_ms + TRIP_MS
             } else {
                 soonest.clamp(self.now_ms + TRIP_MS, self.now_ms + IDLE_MS)
@@ -261,25 +262,28 @@ impl Crowd {
     }
 
     fn tick(&mut self, telling: Option<Place>) {
-        fn some<T>(list: &mut Vec<T>) -> Vec<T> {
-            list.drain(..list.len().min(SENT_MAX)).collect()
+        // As an edge fills it: in the same order, as many as a tick can carry.
+        fn some<T>(list: &mut Vec<T>, mut fits: impl FnMut(&T) -> bool) -> Vec<T> {
+            let fitting = list.iter().take_while(|entry| fits(entry)).count();
+            list.drain(..fitting).collect()
         }
+        let mut load = Load::default();
         self.ticks += 1;
         let mut request = std::mem::take(&mut self.request);
         (request.boot, request.seq) = (1, self.ticks);
-        request.here = some(&mut self.answers);
-        request.end = some(&mut self.leaves);
-        request.take = some(&mut self.takes);
-        request.absent = some(&mut self.absent);
-        let entering = some(&mut self.enters);
+        request.end = some(&mut self.leaves, |_| load.add_visit());
+        request.take = some(&mut self.takes, |_| load.add_visit());
+        request.here = some(&mut self.answers, |place| load.add_place(*place));
+        let entering = some(&mut self.enters, |_| load.add_visit());
         request.enter = entering
             .iter()
             .map(|visit| (*visit, Visitor(visit.place.number.into())))
             .collect();
-        let renewing = some(&mut self.back).into_iter();
+        let renewing = some(&mut self.back, |_| load.add_visit()).into_iter();
         request.renew = renewing
             .map(|(visit, hard_end_ms)| Renew { visit, hard_end_ms })
             .collect();
+        request.absent = some(&mut self.absent, |place| load.add_place(*place));
         if let Some(place) = telling {
             request.counts = true;
             request.blocks = vec![place.block(), self.front.block(), self.view.floor_block()];
@@ -295,6 +299,7 @@ impl Crowd {
             settings_read: self.line.settings().version,
             ..Request::default()
         };
+        self.more = reply.more;
         self.pace.observe(&reply, self.line.settings());
         if let Some(counts) = &reply.counts {
             self.counts = counts.clone();

@@ -10,8 +10,8 @@ use serde_bytes::ByteBuf;
 
 use super::error::LinkError;
 use crate::line::{
-    BlockId, BlockView, Change, Counts, Entered, Epoch, Figures, Front, Given, Grant, Known, Place, Renewed,
-    Reply, Request, Round, Settings, Stage, Status, Turn, Visit, VisitId, Visitor,
+    BlockId, BlockView, Change, Counts, Entered, Epoch, Figures, Front, Given, Grant, Known, Load, Place,
+    Renewed, Reply, Request, Round, Settings, Stage, Status, Turn, Visit, VisitId, Visitor,
 };
 
 type PlaceCode = (u64, u64);
@@ -46,6 +46,8 @@ struct RequestCode<'a> {
     settings: &'a Settings,
     nonce: u32,
     lag_ms: u64,
+    /// What the entries take of the tick's budget.
+    work: u32,
     known: Option<KnownCode<'a>>,
     grants_read: u64,
     ended_read: u64,
@@ -80,6 +82,7 @@ struct ReplyCode {
     entered: Vec<EnteredCode>,
     spent: Vec<PlaceCode>,
     figures: (u64, u64, u32, u32, u64, u64, i64, u64),
+    more: bool,
     settings: Option<Settings>,
 }
 
@@ -152,6 +155,7 @@ pub(super) fn request(request: &Request, ground: Ground<'_>) -> Vec<u8> {
         settings: ground.settings,
         nonce: ground.nonce,
         lag_ms: ground.lag_ms,
+        work: Load::of(request).work(),
         known: request.known.as_ref().map(known_code),
         grants_read: request.grants_read,
         ended_read: request.ended_read,
@@ -253,6 +257,7 @@ pub(super) fn reply(bytes: &[u8], request: &Request) -> Result<Reply, LinkError>
             departed,
             no_shows,
         },
+        more: code.more,
         settings: code.settings.map(Arc::new),
     })
 }

@@ -11,7 +11,7 @@ use super::error::LinkError;
 use super::keys;
 use super::line_script::LINE;
 use super::link::{Link, Script};
-use crate::line::{BLOCKS_MAX, Change, ENTRIES_MAX, Refused, Reply, Request, Settings, Visit, VisitId};
+use crate::line::{Change, Refused, Reply, Request, Settings, Visit, VisitId};
 use crate::store::{LineStore, Round, StoreError};
 
 /// Fields of the visits looked at in one step of a listing.
@@ -74,7 +74,7 @@ fn refused(error: LinkError, seq: u64) -> StoreError {
 #[async_trait]
 impl LineStore for RedisLine {
     async fn tick(&self, request: &Request) -> Result<Arc<Reply>, StoreError> {
-        if request.entries() > ENTRIES_MAX || request.blocks.len() > BLOCKS_MAX {
+        if !request.fits() {
             return Err(Refused::TooLarge.into());
         }
         let ground = Ground {

@@ -6,9 +6,10 @@ use super::keys;
 use super::link::Script;
 
 /// The parts, each the counterpart of a module of the pure core.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     include_str!("script/head.lua"),
     include_str!("script/bits.lua"),
+    include_str!("script/work.lua"),
     include_str!("script/state.lua"),
     include_str!("script/visits.lua"),
     include_str!("script/calling.lua"),

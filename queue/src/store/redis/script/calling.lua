@@ -57,19 +57,33 @@ local function note_called(called)
     last.called = last.called + called
 end
 
-local function call_answered(epoch, number)
-    for _, batch in ipairs(line.batches) do
-        if not is_before(batch.epoch, batch.number, epoch, number) then
-            batch.answered = batch.answered + 1
-            local delay_ms = line.now_ms - batch.at_ms
-            line.delay_sum_ms, line.delays = line.delay_sum_ms + delay_ms, line.delays + 1
-            for age = 1, bucket(delay_ms) do
-                line.at_risk[age], line.answered[age] = line.at_risk[age] + 1, line.answered[age] + 1
-            end
-            fade()
-            return
+-- The calls that reach over a place are the first batch that does not end before it.
+local function batch_of(epoch, number)
+    local batches = line.batches
+    local low, high = 1, #batches
+    while low < high do
+        local middle = floor((low + high) / 2)
+        if is_before(batches[middle].epoch, batches[middle].number, epoch, number) then
+            low = middle + 1
+        else
+            high = middle
         end
     end
+    local batch = batches[low]
+    return batch and not is_before(batch.epoch, batch.number, epoch, number) and batch or nil
+end
+
+local function call_answered(epoch, number)
+    local batch = batch_of(epoch, number)
+    if not batch then return end
+    batch.answered = batch.answered + 1
+    local delay_ms = line.now_ms - batch.at_ms
+    line.delay_sum_ms, line.delays = line.delay_sum_ms + delay_ms, line.delays + 1
+    local at_risk, answered = line.at_risk, line.answered
+    for age = 1, bucket(delay_ms) do
+        at_risk[age], answered[age] = at_risk[age] + 1, answered[age] + 1
+    end
+    fade()
 end
 
 -- Those who are before others: present after the floor, ready at or before it. The floor rises to here.

@@ -16,12 +16,14 @@ local function set_ready(life, number, on)
     return changed
 end
 
+local function clear_fan(life, number)
+    set_present(life, number, false)
+    set_ready(life, number, false)
+end
+
 function clear_waiting(epoch, number)
     for _, life in ipairs(line.lives) do
-        if life.epoch == epoch then
-            set_present(life, number, false)
-            set_ready(life, number, false)
-        end
+        if life.epoch == epoch then clear_fan(life, number) end
     end
 end
 

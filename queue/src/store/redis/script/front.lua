@@ -1,6 +1,5 @@
 -- How the front of the line moves: who is called, who is admitted, and who may go straight through.
 
-local CALLS_MAX, ADDED_MAX = 500, 250
 local CALL_AHEAD_MS, ANSWER_DELAY_MAX_MS, READY_SPARE = 2000, 30000, 16
 
 -- The first place of a kind after this one, as its life and its number.
@@ -16,14 +15,14 @@ end
 -- Of those who answered, the lowest place first, while there is a slot and an allowance for it.
 local function admit()
     if not moves() then return end
+    next_kind()
     local epoch, number = 0, 0
-    for _ = 1, ADDED_MAX do
-        if free_slots() == 0 or line.allowance < 60000 then return end
+    while free_slots() > 0 and line.allowance >= 60000 do
         local life
         life, number = next_of('ready', epoch, number)
-        if not life then return end
+        if not life or not pay(ADMISSION, life.epoch, number) then return end
         epoch = life.epoch
-        clear_waiting(life.epoch, number)
+        clear_fan(life, number)
         local turn, hard_end_ms = grant(life, number, GRANTED, UNTAKEN_MS)
         note_grant(life.epoch, number, turn, hard_end_ms)
     end
@@ -38,16 +37,15 @@ local function call()
     local wanted = math.min(math.max(by_rate, MILLI), (line.settings.active_max + READY_SPARE) * MILLI)
     local expected = ready_all() * MILLI + hope_milli()
     local called, fresh = 0, chance_milli(1)
-    while expected < wanted and called < CALLS_MAX do
+    next_kind()
+    while expected < wanted do
         local life, number = next_of('present', line.called_epoch, line.called_number)
-        if not life then break end
+        if not life or not pay(CALL, life.epoch, number) then break end
         line.called_epoch, line.called_number = life.epoch, number
         put('asked', life, number, true)
         called, expected = called + 1, expected + fresh
     end
-    if called > 0 then
-        note_called(called)
-    end
+    if called > 0 then note_called(called) end
 end
 
 -- Nobody in line may be overtaken by an arrival.
@@ -56,11 +54,13 @@ local function goes_straight()
         and not next_of('present', line.floor_epoch, line.floor_number)
 end
 
--- Places for new fans. The first go straight through where nobody is in line before them.
+-- Places for new fans. The first go straight through where nobody is in line before them; those who come after them are
+-- then in line, and nobody goes past them.
 local function give(arrivals)
     if arrivals == 0 or line.closed or line.settings.draining then return false end
     local straight = 0
     if goes_straight() then straight = math.min(free_slots(), floor(line.allowance / 60000), arrivals) end
+    straight = pay_last(STRAIGHT, straight)
     local life = life_of(line.epoch)
     local first, turn = life.last + 1, line.next_turn
     for number = first, first + straight - 1 do grant(life, number, ENTERED, COME_BACK_MS) end

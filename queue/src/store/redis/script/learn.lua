@@ -41,6 +41,7 @@ end
 -- store has lost what it knew: an epoch above it begins. So it does after one that an edge gave by itself, but then
 -- nothing is lost.
 function know(epoch, number)
+    if epoch <= line.epoch and number <= life_of(epoch).last then return end
     local given = life_of(line.epoch).last
     local life = life_of(epoch)
     if is_stamp(epoch) then

@@ -21,11 +21,18 @@ local function is_before(epoch, number, other_epoch, other_number)
     return epoch < other_epoch or (epoch == other_epoch and number < other_number)
 end
 
+-- The life that was spoken of last: nearly always the same again.
+local near_life
+
 -- The life of an epoch, made when it is not known yet. Lives stand in the order of their epochs.
 local function life_of(epoch)
+    if near_life and near_life.epoch == epoch then return near_life end
     local at = #line.lives + 1
     for index, life in ipairs(line.lives) do
-        if life.epoch == epoch then return life end
+        if life.epoch == epoch then
+            near_life = life
+            return life
+        end
         if life.epoch > epoch then
             at = index
             break
@@ -79,10 +86,10 @@ local function begin_round(round, epoch)
     line.round, line.epoch = round, epoch
     for _, life in ipairs(line.lives) do drop_life(life) end
     -- Nothing that was touched in this tick is written back.
-    blocks, tallies, touched = {}, {}, {}
+    forget_bits()
     forget_visits()
     redis.call('UNLINK', keys.grants, keys.ended)
-    line.lives = {}
+    line.lives, near_life = {}, nil
     life_of(epoch)
     line.called_epoch, line.called_number = 0, 0
     calls_anew(0, 0)

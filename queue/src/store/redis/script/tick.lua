@@ -46,7 +46,8 @@ local function counts_of(kind)
     local counts = {}
     for _, life in ipairs(line.lives) do
         if life[kind] > 0 then
-            counts[#counts + 1] = { life.epoch, redis.call('GET', tally_of(kind, life.epoch).key) or '' }
+            local key = string.format('%s%s:%.0f', keys.counts, kind, life.epoch)
+            counts[#counts + 1] = { life.epoch, redis.call('GET', key) or '' }
         end
     end
     return counts
@@ -83,6 +84,7 @@ function calls.tick(request)
     store = store_id()
     if not line then begin(request, now_ms) end
     line.nonce, line.lag_ms = request.nonce, request.lag_ms
+    begin_work(request.work)
     grants_tick, ended_tick = line.grants_next, line.ended_next
     advance(now_ms)
     if line.store_id and line.store_id ~= store then begin_epoch(0) end
@@ -110,7 +112,6 @@ function calls.tick(request)
     call()
     local given = give(request.arrivals)
     write_bits()
-    blocks, tallies, touched = {}, {}, {}
     write_notes(keys.grants, new_grants)
     write_notes(keys.ended, new_ended)
     new_grants, new_ended = {}, {}
@@ -118,13 +119,14 @@ function calls.tick(request)
     for index, block in ipairs(request.blocks) do
         views[index] = { bits_of('present', block[1], block[2]), bits_of('ready', block[1], block[2]) }
     end
+    local grants, more_grants = notes_after(keys.grants, line.grants_next, grants_tick, request.grants_read)
+    local ended, more_ended = notes_after(keys.ended, line.ended_next, ended_tick, request.ended_read)
     local reply = cmsgpack.pack({
         now_ms = line.now_ms, round = line.round, epoch = line.epoch, status = status(), given = given or nil,
         called_upto = { line.called_epoch, line.called_number }, floor = { line.floor_epoch, line.floor_number },
         counts = request.counts and { counts_of('present'), counts_of('ready') } or nil,
         blocks = views,
-        grants = notes_after(keys.grants, line.grants_next, grants_tick, request.grants_read),
-        ended = notes_after(keys.ended, line.ended_next, ended_tick, request.ended_read),
+        more = work_cut or more_grants or more_ended, grants = grants, ended = ended,
         renewed = renewed, entered = entered, spent = spent, figures = figures(),
         settings = request.settings_read ~= line.settings.version and line.settings or nil,
     })

@@ -1,7 +1,7 @@
 -- The life of a visit: granted, taken, entered, renewed, and over. Each visit is a slot in use from its grant on.
 
 local UNTAKEN_MS, COME_BACK_MS = 5000, 15000
-local EXPIRED_MAX, NOTES_KEPT, READ_MAX = 100, 4000, 500
+local NOTES_KEPT, READ_MAX = 4000, 250
 local GRANTED, TAKEN, ENTERED, LIVE = 0, 1, 2, 3
 local NOBODY = ''
 
@@ -102,6 +102,7 @@ end
 
 local function write_visits()
     local removed, packed, expiries = {}, {}, {}
+    local expiry_ms, expiry
     for member in pairs(removed_members) do removed[#removed + 1] = member end
     for member in pairs(put_members) do
         local visit = visits[member]
@@ -109,7 +110,10 @@ local function write_visits()
         packed[at + 1] = member
         packed[at + 2] =
             cmsgpack.pack({ visit.turn, visit.stage, visit.visitor, visit.expires_at_ms, visit.hard_end_ms })
-        expiries[at + 1], expiries[at + 2] = string.format('%.0f', visit.expires_at_ms), member
+        if visit.expires_at_ms ~= expiry_ms then
+            expiry_ms, expiry = visit.expires_at_ms, string.format('%.0f', visit.expires_at_ms)
+        end
+        expiries[at + 1], expiries[at + 2] = expiry, member
     end
     call_all('HDEL', keys.visits, removed)
     call_all('ZREM', keys.expiry, removed)
@@ -144,7 +148,7 @@ local function notes_after(key, next_note, tick, cursor)
     local from = math.min(math.max(wanted, oldest), next_note)
     local notes = {}
     if from < next_note then notes = redis.call('LRANGE', key, from - oldest, from - oldest + READ_MAX - 1) end
-    return { notes, from + #notes - 1 }
+    return { notes, from + #notes - 1 }, from + #notes < next_note
 end
 
 -- Makes the visit of a place: a slot and one admission's allowance. The caller has seen that there are both.
@@ -173,10 +177,13 @@ end
 local function expire()
     if line.now_ms < line.grace_until_ms then return end
     local upto = string.format('%.0f', line.now_ms)
-    local expired = redis.call('ZRANGEBYSCORE', keys.expiry, '-inf', upto, 'LIMIT', 0, EXPIRED_MAX)
+    next_kind()
+    local most = floor((work_left - work_kept) / EXPIRY)
+    local expired = redis.call('ZRANGEBYSCORE', keys.expiry, '-inf', upto, 'LIMIT', 0, most + 1)
     read_members(expired)
     for _, member in ipairs(expired) do
         local epoch, number = place_of(member)
+        if not pay(EXPIRY, epoch, number) then return end
         local visit = visit_at(epoch, number)
         remove_visit(epoch, number)
         if visit.stage < ENTERED then

@@ -6,10 +6,10 @@ use crate::store::redis::line_script;
 use crate::store::redis::link::Script;
 
 /// Operations that each mutant is given to show itself. Most do within a few hundred.
-const OPERATIONS: u32 = 20_000;
+const OPERATIONS: u32 = 30_000;
 
 /// What is broken, the text that must occur once, and what stands there instead.
-const MUTANTS: [(&str, &str, &str); 19] = [
+const MUTANTS: [(&str, &str, &str); 23] = [
     ("visits never expire", "\n    expire()\n", "\n"),
     (
         "one visit more than the limit",
@@ -87,14 +87,34 @@ const MUTANTS: [(&str, &str, &str); 19] = [
         "line.counted + count_in",
     ),
     (
-        "the last bit of a block is missed",
-        "while offset < BLOCK_BYTES do",
-        "while offset < BLOCK_BYTES - 1 do",
+        "more than 255 in a block are forgotten",
+        "local high, low = string.byte(tally.bytes, 2 * index + 1, 2 * index + 2)\n    return high and high * 256 + low or 0",
+        "local high, low = string.byte(tally.bytes, 2 * index + 1, 2 * index + 2)\n    return high and low or 0",
     ),
     (
         "a page with fans in it is dropped",
         "for index = first, first + PAGE_BLOCKS - 1 do",
         "for index = first + 1, first + PAGE_BLOCKS - 1 do",
+    ),
+    (
+        "a byte of bits is passed over",
+        "at = string.find(block.bytes, '[^%z]', at + 1)",
+        "at = string.find(block.bytes, '[^%z]', at + 2)",
+    ),
+    (
+        "a block that was changed is taken for empty",
+        "if not set.tally or count_at(set.tally, index) > 0 then",
+        "if set.tally and count_at(set.tally, index) > 300 then",
+    ),
+    (
+        "another block costs nothing",
+        "price = price + NEW_BLOCK end",
+        "price = price end",
+    ),
+    (
+        "work that was cut short is not told of",
+        "        work_cut = true\n",
+        "",
     ),
     (
         "another visitor enters with the visit",
