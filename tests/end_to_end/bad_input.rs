@@ -46,8 +46,8 @@ fn line(tidegate: &Tidegate) -> Value {
 
 /// Runs `bad` and requires that the line is then as it was.
 fn unmoved(tidegate: &Tidegate, what: &str, bad: impl FnOnce()) {
-    // An idle line ticks once a second: whatever was asked of it has reached it and is shown.
-    let settle = || std::thread::sleep(Duration::from_millis(1_200));
+    // Whatever was asked of the line before has then reached it and is shown.
+    let settle = || tidegate.until_ticked(2);
     settle();
     let before = line(tidegate);
     bad();

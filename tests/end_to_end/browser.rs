@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use self::webdriver::{Browser, Scripts};
-use crate::support::{Fan, Origin, Sent, Tidegate, claims, eventually, send};
+use crate::support::{Fan, Origin, Sent, Tidegate, claims, eventually, send, until_expired};
 
 const SOON: Duration = Duration::from_secs(5);
 /// Two slots, and a rate that never binds.
@@ -233,9 +233,14 @@ fn where_turns_are_confirmed_the_button_leads_in() {
                 browser.title().starts_with("It is your turn").then_some(())
             });
         }
+        browser.requests();
         leave(&mut inside[0]);
-        // Long enough for a page without scripts to reload, which must not answer for the fan.
-        std::thread::sleep(Duration::from_millis(2_500));
+        tidegate.until_ticked(3);
+        if scripts == Scripts::Off {
+            // A page without scripts reloads, which must not answer for the fan.
+            browser.until("it reloads", || browser.requests().contains(&url).then_some(()));
+            tidegate.until_ticked(3);
+        }
         assert_eq!(tidegate.room()["active"], 1, "nobody enters unasked");
         browser.click("#tide-here button");
         until_in_the_shop(&browser, &url);
@@ -252,8 +257,7 @@ fn a_form_that_comes_too_late_leads_back_to_the_line() {
     leave(&mut inside[0]);
     let admitted = socket.answer_until_admitted(SOON);
     drop(socket);
-    // Past the life of the admission, which counts in seconds.
-    std::thread::sleep(Duration::from_millis(2_500));
+    until_expired(&admitted);
     let late = fan.enter(&admitted, "%2Fevents%2F1");
     assert_eq!(
         (late.status, late.header("location")),
@@ -300,6 +304,15 @@ fn seats_are_held_through_the_edge() {
         browser.until_seen("h1", |text| text == "Your next good evening.");
         browser.click(".card h3 a");
         browser.click(".times li a");
+        // Who has no account yet makes one, and is back at the seats.
+        browser.click(".buy a.btn");
+        browser.click(".desk p a");
+        browser.type_into(
+            "[name=username]",
+            if scripts == Scripts::On { "ada" } else { "grace" },
+        );
+        browser.type_into("[name=password]", "correct horse battery");
+        browser.click(".desk button");
         browser.click(".seat.free");
         if scripts == Scripts::On {
             browser.until_seen("#sum", |text| text.contains('·'));

@@ -1,7 +1,9 @@
-//! Fans on their way: straight through, through the line by socket, events, polling and without scripts.
+//! Fans on their way: straight through, and through the line by socket and without scripts.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+mod operator;
+mod origin;
+mod programs;
+
 use std::time::Duration;
 
 use serde_json::json;
@@ -135,80 +137,6 @@ fn the_line_is_in_order_and_two_tabs_are_one_place() {
 }
 
 #[test]
-fn json_clients_join_poll_enter_and_send_the_visit_token() {
-    let origin = Origin::start();
-    let (tidegate, mut inside) = full(&origin);
-    let site = &tidegate.site;
-    let refused = send(
-        site,
-        &Sent::new("GET", "/api/seats").header("Accept", "application/json"),
-    );
-    assert_eq!(
-        (refused.status, refused.header("content-type")),
-        (503, Some("application/problem+json"))
-    );
-    assert!(refused.header("retry-after").is_some());
-    assert_eq!(refused.json()["join"], "/_tidegate/rooms/drop/places");
-    let posted = send(site, &Sent::new("POST", "/api/holds").json(&json!({"seat": 1})));
-    assert_eq!(posted.status, 503, "any other method is told to join");
-
-    let joined = send(
-        site,
-        &Sent::new("POST", "/_tidegate/rooms/drop/places").json(&json!({})),
-    );
-    assert_eq!(joined.status, 201, "{}", joined.text());
-    let joined = joined.json();
-    let bearer = format!("Bearer {}", joined["place_token"].as_str().expect("a token"));
-    assert!(joined["ahead"].as_u64().is_some() && joined["poll_after_s"].as_u64().is_some_and(|s| s <= 2));
-    let poll = || {
-        send(
-            site,
-            &Sent::new("GET", "/_tidegate/rooms/drop/places/me").header("Authorization", &*bearer),
-        )
-    };
-    eventually("the call is answered by polling", SOON, || {
-        (tidegate.room()["ready"] == 1).then_some(()).or_else(|| {
-            assert_eq!(poll().status, 200);
-            None
-        })
-    });
-    leave(&mut inside[0]);
-    let admitted = eventually("a poll brings the token", SOON, || {
-        let polled = poll().json();
-        (polled["type"] == "admitted").then_some(polled)
-    });
-    let token = admitted["admission_token"].clone();
-    let entered = send(
-        site,
-        &Sent::new("POST", "/_tidegate/rooms/drop/enter")
-            .header("Authorization", &*bearer)
-            .json(&json!({"token": token})),
-    );
-    assert_eq!(entered.status, 200, "{}", entered.text());
-    let visit_token = entered.json()["visit_token"]
-        .as_str()
-        .expect("a visit token")
-        .to_owned();
-    let inside_now = send(
-        site,
-        &Sent::new("POST", "/api/holds")
-            .header("Tidegate-Visit-Token", &*visit_token)
-            .json(&json!({})),
-    );
-    assert!(inside_now.text().contains("Welcome"));
-    let seen = origin
-        .seen()
-        .pop()
-        .expect("a request")
-        .join("\n")
-        .to_ascii_lowercase();
-    assert!(
-        seen.contains("tidegate-assertion: ") && !seen.contains("tidegate-visit-token"),
-        "{seen}"
-    );
-}
-
-#[test]
 fn without_scripts_reloading_leads_to_the_shop() {
     let origin = Origin::start();
     let (_tidegate, mut inside) = full(&origin);
@@ -225,40 +153,6 @@ fn without_scripts_reloading_leads_to_the_shop() {
     });
     assert_eq!(sent_on.header("location"), Some("/seats?row=3"));
     assert!(fan.get("/seats?row=3").text().contains("Welcome"));
-}
-
-#[test]
-fn the_same_stream_comes_as_server_sent_events() {
-    let origin = Origin::start();
-    let (tidegate, mut inside) = full(&origin);
-    let mut fan = Fan::of(&tidegate.site);
-    fan.get("/");
-    let mut stream = TcpStream::connect(&tidegate.site).expect("a connection");
-    let cookie = fan.cookie_line().expect("cookies");
-    let request = format!(
-        "GET /_tidegate/rooms/drop/events HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\nCookie: {cookie}\r\n\r\n",
-        tidegate.site
-    );
-    stream.write_all(request.as_bytes()).expect("a request");
-    stream
-        .set_read_timeout(Some(Duration::from_millis(50)))
-        .expect("a timeout");
-    let mut text = String::new();
-    let mut read_until = |what: &str| {
-        eventually(what, SOON, || {
-            let mut bytes = [0; 4_096];
-            let count = stream.read(&mut bytes).unwrap_or(0);
-            text.push_str(&String::from_utf8_lossy(&bytes[..count]));
-            text.contains(what).then(|| text.clone())
-        })
-    };
-    let head = read_until("\"type\":\"place\"");
-    assert!(head.contains("text/event-stream"), "{head}");
-    read_until("\"type\":\"called\"");
-    let answered = fan.send(Sent::new("POST", "/_tidegate/rooms/drop/places/me/here").json(&json!({})));
-    assert_eq!(answered.status, 200, "{}", answered.text());
-    leave(&mut inside[0]);
-    read_until("\"type\":\"admitted\"");
 }
 
 #[test]
@@ -291,138 +185,6 @@ fn a_button_pressed_at_the_wrong_time_leads_back_to_the_page() {
     }
     // Programs are told what is the matter.
     assert_eq!(fan.send(here().json(&json!({}))).status, 409);
-}
-
-#[test]
-fn the_origin_ends_visits_tells_the_stock_and_never_sees_our_tokens() {
-    let origin = Origin::start();
-    let (tidegate, mut inside) = full(&origin);
-    let seen = origin.seen().pop().expect("a request").join("\n");
-    assert!(
-        !seen.contains("tidegate_visit") && seen.to_ascii_lowercase().contains("x-request-id"),
-        "{seen}"
-    );
-    let mut fan = Fan::of(&tidegate.site);
-    let mut frames = fan.socket().expect("a socket");
-    frames.until("called", SOON);
-    frames.say("here");
-    origin.answer_with("Tidegate-Command: release\r\nTidegate-Stock: free=3, held=2\r\n");
-    let released = inside[0].get("/order/done");
-    assert_eq!(
-        released.header("tidegate-command"),
-        None,
-        "commands are for the edge"
-    );
-    assert!(!inside[0].has_visit());
-    frames.until("admitted", SOON);
-    let mut next = Fan::of(&tidegate.site);
-    let mut frames = next.socket().expect("a socket");
-    let position = frames.until("position", SOON);
-    assert_eq!(position["stock"], json!({"free": 3, "held": 2}));
-}
-
-#[test]
-fn a_room_is_steered_live() {
-    let origin = Origin::start();
-    let (tidegate, _inside) = full(&origin);
-    let mut fan = Fan::of(&tidegate.site);
-    let mut frames = fan.socket().expect("a socket");
-    frames.until("called", SOON);
-    frames.say("here");
-    tidegate.change(&json!({"notice": "Doors at eight"}));
-    eventually("the notice arrives", SOON, || {
-        (frames.until("position", SOON)["notice"] == "Doors at eight").then_some(())
-    });
-    assert_eq!(
-        tidegate.ask(Sent::new("POST", "/api/v1/rooms/drop/pause")).status,
-        200
-    );
-    eventually("paused", SOON, || {
-        (frames.until("position", SOON)["state"] == "paused").then_some(())
-    });
-    tidegate.change(&json!({"active_max": 3}));
-    assert!(
-        frames
-            .next(Duration::from_millis(500))
-            .is_none_or(|f| f.is_ok_and(|f| f["type"] != "admitted"))
-    );
-    assert_eq!(
-        tidegate
-            .ask(Sent::new("POST", "/api/v1/rooms/drop/resume"))
-            .status,
-        200
-    );
-    frames.until("admitted", SOON);
-    let mut last = Fan::of(&tidegate.site);
-    let mut frames = last.socket().expect("a socket");
-    frames.until("position", SOON);
-    tidegate.change(&json!({"mode": "off"}));
-    frames.until("open", SOON);
-    assert!(Fan::of(&tidegate.site).get("/").text().contains("Welcome"));
-}
-
-/// An origin that upgrades whoever asks and then sends back every byte.
-fn echo() -> std::net::SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("its address");
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("one connection");
-        let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") {
-            stream.read_exact(&mut byte).expect("a request head");
-            head.push(byte[0]);
-        }
-        let upgraded =
-            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-        stream.write_all(upgraded).expect("an answer");
-        let mut bytes = [0; 1_024];
-        while let Ok(count @ 1..) = stream.read(&mut bytes) {
-            stream.write_all(&bytes[..count]).expect("an echo");
-        }
-    });
-    address
-}
-
-#[test]
-fn a_websocket_of_the_site_itself_passes_through() {
-    let tidegate = Tidegate::proxy(echo(), "mode = \"off\"\nactive_max = 2\nadmit_per_min = 60");
-    let mut stream = TcpStream::connect(&tidegate.site).expect("a connection");
-    stream.set_read_timeout(Some(SOON)).expect("a timeout");
-    let request = format!(
-        "GET /live HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        tidegate.site
-    );
-    stream.write_all(request.as_bytes()).expect("an upgrade");
-    let mut head = vec![0; 12];
-    stream.read_exact(&mut head).expect("an answer");
-    assert_eq!(head, b"HTTP/1.1 101");
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).expect("the rest of the head");
-        head.push(byte[0]);
-    }
-    // Each message is answered before the next is sent: nothing may be kept back for company.
-    for message in ["one", "and another", "x"] {
-        stream.write_all(message.as_bytes()).expect("a message");
-        let mut answer = vec![0; message.len()];
-        stream.read_exact(&mut answer).expect("its echo");
-        assert_eq!(answer, message.as_bytes());
-    }
-}
-
-#[test]
-fn a_stop_says_goodbye_to_sockets_and_exits_clean() {
-    let origin = Origin::start();
-    let (mut tidegate, _inside) = full(&origin);
-    let mut fan = Fan::of(&tidegate.site);
-    let mut frames = fan.socket().expect("a socket");
-    frames.until("position", SOON);
-    let closed = std::thread::spawn(move || frames.until_closed(SOON));
-    let status = tidegate.stop();
-    assert_eq!(closed.join().expect("the reader ends"), 1012);
-    assert!(status.success(), "{status}");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Three edges on one Redis are one room: one line, one limit, one rate, wherever a fan comes in.
 
+mod killed;
+mod store_calls;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -152,9 +155,16 @@ fn two_tabs_on_two_edges_are_one_visit_and_one_edge_s_clock_sends_nobody_away() 
     let mut other_socket = other_tab.socket().expect("a second socket");
     other_socket.until("place", SOON);
     // The first tab goes. Its edge holds the fan no longer and says so; the other still does.
+    let held = || site[0].room()["held"].as_u64();
+    let before = held();
     drop(socket);
     let waiting = || site[2].room()["waiting"].as_u64();
-    std::thread::sleep(Duration::from_secs(7));
+    eventually("its edge lets the fan go", SOON, || {
+        (held() < before).then_some(())
+    });
+    // The first says so with one of these ticks, and the other contradicts with one of those.
+    site[0].until_ticked(2);
+    site[1].until_ticked(3);
     eventually("the fan is counted", SOON, || {
         (waiting() == Some(1)).then_some(())
     });

@@ -46,7 +46,7 @@ impl Secure {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Self {
-            tidegate: Tidegate::configured("", &rest, &[]),
+            tidegate: Tidegate::configured("", &rest),
             origin,
             trust: Arc::new(trust),
             _certificates: folder,

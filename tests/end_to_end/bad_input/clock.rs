@@ -1,77 +1,18 @@
 //! A clock that jumps: the machine's time is set an hour forward and two back while fans wait and visit.
-//!
-//! The process is given a `clock_gettime` whose real time can be moved, compiled here with the C compiler that the
-//! build needs anyway. The monotonic clock runs on, as it does when an operator sets the time.
-
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use super::{LINE, ROOM, SOON, admitted, inside, line};
-use crate::support::{Fan, Origin, Sent, Tidegate, claims};
-
-const SHIFTED_CLOCK: &str = r#"
-#define _GNU_SOURCE
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
-int clock_gettime(clockid_t clock, struct timespec *time) {
-    long result = syscall(SYS_clock_gettime, clock, time);
-    const char *path = getenv("TEST_CLOCK_SHIFT");
-    if (result == 0 && clock == CLOCK_REALTIME && path) {
-        FILE *file = fopen(path, "r");
-        long seconds = 0;
-        if (file) {
-            if (fscanf(file, "%ld", &seconds) == 1) time->tv_sec += seconds;
-            fclose(file);
-        }
-    }
-    return (int)result;
-}
-"#;
-
-fn compile(folder: &Path) -> PathBuf {
-    let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
-    std::fs::write(&source, SHIFTED_CLOCK).expect("a source file");
-    let compiled = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(&library)
-        .arg(&source)
-        .output();
-    let compiled = compiled.expect("the C compiler that the build needs");
-    assert!(
-        compiled.status.success(),
-        "{}",
-        String::from_utf8_lossy(&compiled.stderr)
-    );
-    library
-}
+use crate::support::{Fan, Origin, Proxy, Sent, ShiftedClock, Tidegate, claims};
 
 #[test]
 fn the_line_does_not_notice_that_the_time_was_set() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (library, shift) = (compile(folder.path()), folder.path().join("shift"));
-    let set = |seconds: i64| {
-        let next = folder.path().join("next");
-        std::fs::write(&next, seconds.to_string())
-            .and_then(|()| std::fs::rename(&next, &shift))
-            .expect("a shift");
-    };
-    set(0);
+    let clock = ShiftedClock::right();
     let origin = Origin::start();
-    let rest = format!(
-        "[[upstream]]\nname = \"shop\"\nservers = [\"{}\"]\n\n[[room]]\nid = \"drop\"\n{ROOM}\n\n\
-         [[route]]\npath = \"/**\"\nupstream = \"shop\"\nroom = \"drop\"\n",
-        origin.address
-    );
-    let env = [
-        ("LD_PRELOAD", library.as_path()),
-        ("TEST_CLOCK_SHIFT", shift.as_path()),
-    ];
-    let mut tidegate = Tidegate::configured("", &rest, &env);
+    let proxy = Proxy {
+        room: ROOM.to_owned(),
+        env: clock.variables(),
+        ..Proxy::default()
+    };
+    let mut tidegate = Tidegate::start(origin.address, &proxy);
     let mut visitor = inside(&tidegate.site);
     let (mut entering, frame) = admitted(&tidegate.site);
     let mut fan = Fan::of(&tidegate.site);
@@ -96,8 +37,8 @@ fn the_line_does_not_notice_that_the_time_was_set() {
     let first = issued_at(&origin);
     for seconds in [3_600, -3_600] {
         let before = line(&tidegate);
-        set(seconds);
-        std::thread::sleep(Duration::from_millis(1_500));
+        clock.set(seconds);
+        tidegate.until_ticked(2);
         assert_eq!(line(&tidegate), before, "{seconds} s moved the line");
         assert!(
             visitor.get("/").text().contains("Welcome"),
@@ -127,7 +68,7 @@ fn the_line_does_not_notice_that_the_time_was_set() {
     );
     // A restart in a time long before the one that was written down begins a new epoch, behind the old one's places.
     assert_eq!(tidegate.room()["active"], 2);
-    set(-7_200);
+    clock.set(-7_200);
     tidegate.kill_and_restart();
     assert_eq!(tidegate.room()["active"], 2, "no visit is lost and none is added");
     assert!(

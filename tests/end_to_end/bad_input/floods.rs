@@ -67,7 +67,7 @@ fn ten_thousand_joins_from_one_address_take_no_more_than_its_share() {
         origin.address
     );
     let edge = format!("joins_per_address_per_min = {ALLOWED}\ntrusted_proxies = [\"127.0.0.9\"]");
-    let tidegate = Tidegate::configured(&edge, &rest, &[]);
+    let tidegate = Tidegate::configured(&edge, &rest);
     // An early fan, who keeps the place while the flood runs.
     let mut fan = Fan::of(&tidegate.site);
     fan.get("/");

@@ -1,13 +1,11 @@
 //! Tokens that are forged, expired, for something else, of another room, round or visitor, or used up.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use super::{LINE, ROOM, SOON, admitted, enter_json, full, inside, proxy, refused, token_of, unmoved};
-use crate::support::{Fan, Origin, Sent, Tidegate, claims, eventually, send};
+use crate::support::{Fan, Origin, Sent, Tidegate, claims, eventually, send, until_expired};
 
 /// The same token with one claim changed, under the signature it had.
 fn with_claim(token: &str, name: &str, value: serde_json::Value) -> String {
@@ -143,7 +141,7 @@ fn tokens_of_another_room_are_refused() {
          [[route]]\npath = \"/**\"\nupstream = \"shop\"\nroom = \"drop\"\n",
         origin.address
     );
-    let tidegate = Tidegate::configured("", &rest, &[]);
+    let tidegate = Tidegate::configured("", &rest);
     let site = &tidegate.site;
     let visitor = inside(site);
     let (mut fan, frame) = admitted(site);
@@ -180,7 +178,7 @@ fn an_admission_expires_and_the_place_is_kept() {
     let tidegate = Tidegate::proxy(origin.address, &format!("{ROOM}\nenter_within = \"1s\""));
     let (mut fan, frame) = admitted(&tidegate.site);
     let place = fan.place();
-    std::thread::sleep(Duration::from_millis(2_200));
+    until_expired(&frame);
     eventually("the slot is free again", SOON, || {
         (tidegate.room()["active"] == 0).then_some(())
     });

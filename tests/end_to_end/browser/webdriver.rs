@@ -170,6 +170,19 @@ impl Browser {
         self.must("POST", &format!("element/{element}/click"), &json!({}));
     }
 
+    /// Types into the first such element, which must be there and seen.
+    pub fn type_into(&self, selector: &str, text: &str) {
+        self.until_seen(selector, |_| true);
+        let element = self
+            .find(selector)
+            .unwrap_or_else(|| panic!("{selector} is gone"));
+        self.must(
+            "POST",
+            &format!("element/{element}/value"),
+            &json!({ "text": text }),
+        );
+    }
+
     /// Runs a script in the page and gives what it returns.
     pub fn run(&self, script: &str) -> Value {
         self.must("POST", "execute/sync", &json!({ "script": script, "args": [] }))

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::Drill;
-use crate::support::{Edge, RedisServer, SentinelTrio, Way, eventually};
+use super::ROOM;
+use crate::support::{Drill, Edge, RedisServer, SentinelTrio, Way, eventually};
 
 const FAILOVER_WITHIN: Duration = Duration::from_secs(20);
 
 fn on(trio: &SentinelTrio) -> Drill {
-    Drill::begin(&vec![Edge::on(trio.url()); 3])
+    Drill::begin(ROOM, &vec![Edge::on(trio.url()); 3])
 }
 
 /// What the server takes itself for. One that is told otherwise closes its connections.

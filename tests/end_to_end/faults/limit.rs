@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Drill, SOON};
-use crate::support::{Edge, Fan, Frames, RedisServer, Sent, claims, eventually};
+use super::SOON;
+use crate::support::{Drill, Edge, Fan, Frames, RedisServer, Sent, claims, eventually};
 
 const LIMIT: usize = 20;
 const ROOM: &str = "mode = \"on\"\nactive_max = 20\nadmit_per_min = 6000\nvisit_ttl = \"10s\"";

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Drill, ROOM, SOON, is_inside};
-use crate::support::{Edge, Fan, Persistence, RedisServer};
+use super::{ROOM, SOON, is_inside};
+use crate::support::{CROWD, Drill, Edge, Fan, Persistence, RedisServer};
 
 /// A supervisor takes about as long to start a process again.
 const AWAY: Duration = Duration::from_millis(700);
 
 /// Breaks the store under the crowd, and judges. Returns how many numbers the store knew of after that.
 fn survives(redis: &RedisServer, breaks: impl FnOnce(&RedisServer)) -> u64 {
-    let drill = Drill::begin(&vec![Edge::on(redis.url()); 3]);
+    let drill = Drill::begin(ROOM, &vec![Edge::on(redis.url()); 3]);
     let (before, _) = drill.newcomer();
     breaks(redis);
     let (after, _) = drill.newcomer();
@@ -31,7 +31,7 @@ fn a_store_that_is_killed_and_replays_its_log_breaks_no_promise() {
     let redis = RedisServer::with(Persistence::EverySecond, &[]);
     let issued = survives(&redis, kill_and_restart);
     assert!(
-        issued >= super::WAITING,
+        issued >= CROWD.waiting,
         "{issued} numbers: it came back with its log"
     );
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Drill, FANS, SOON, inside, is_inside};
-use crate::support::{Edge, FaultLink, RedisServer, eventually};
+use super::{SOON, inside, is_inside};
+use crate::support::{CROWD, Drill, Edge, FaultLink, RedisServer, eventually};
 
 /// Nothing is lost here, so nothing waits for visits to end.
 const ROOM: &str = "mode = \"on\"\nactive_max = 20\nadmit_per_min = 1200\nvisit_ttl = \"20s\"";
@@ -20,7 +20,7 @@ fn survives(edges: usize, slow: impl FnOnce(&FaultLink, &mut dyn FnMut()), blurr
     let link = FaultLink::to(redis.address());
     let mut drill = Drill::quiet(ROOM, &vec![Edge::on(link.redis_url()); edges]);
     let mut visitor = inside(&drill.site[edges - 1].site);
-    drill.send_the_crowd();
+    drill.send(CROWD);
     slow(&link, &mut || {
         let asked = Instant::now();
         assert!(is_inside(&mut visitor), "a visitor is served by a slow store");
@@ -30,10 +30,10 @@ fn survives(edges: usize, slow: impl FnOnce(&FaultLink, &mut dyn FnMut()), blurr
     let issued = eventually("each fan is in line or admitted, once", SOON, || {
         let room = drill.site[0].room();
         let known = room["waiting"].as_u64()? + room["admitted"].as_u64()?;
-        (known == FANS + 1).then(|| room["issued"].clone())
+        (known == CROWD.fans + 1).then(|| room["issued"].clone())
     });
     drill.end_but_for(blurred);
-    assert_eq!(issued, FANS + 1, "a number for each fan, and no other");
+    assert_eq!(issued, CROWD.fans + 1, "a number for each fan, and no other");
 }
 
 fn far_away(link: &FaultLink, visit: &mut dyn FnMut()) {

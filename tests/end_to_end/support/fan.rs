@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message, WebSocket};
 
-use super::{Response, Sent, try_send};
+use super::{Response, Sent, eventually, try_send};
 
 /// A browser without scripts, as far as cookies go.
 #[derive(Clone, Default)]
@@ -151,6 +151,17 @@ pub fn claims(token: &str) -> Value {
         .decode(payload)
         .expect("base64url");
     serde_json::from_slice(&bytes).expect("claims are JSON")
+}
+
+/// Waits until the admission in this frame is past its life, which counts in seconds.
+pub fn until_expired(admitted: &Value) {
+    let token = admitted["admission_token"].as_str().expect("a token");
+    let expires_at = claims(token)["exp"].as_u64().expect("a time");
+    let within = Duration::from_secs(admitted["expires_in_s"].as_u64().expect("seconds") + 5);
+    eventually("the admission is past its life", within, || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        (now.as_secs() > expires_at).then_some(())
+    });
 }
 
 /// The frames of a socket.

@@ -123,14 +123,40 @@ pub fn raw(address: &str, bytes: &[u8]) -> Response {
     parse(&answer)
 }
 
+/// One exchange, in steps: so that many can be under way in one thread.
+pub struct Exchange(TcpStream);
+
+impl Exchange {
+    /// A connection over which nothing has been sent.
+    pub fn open(address: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(15)))?;
+        Ok(Self(stream))
+    }
+
+    /// Sends without waiting for the answer.
+    pub fn send(&mut self, sent: &Sent) -> io::Result<()> {
+        let host = self.0.peer_addr()?.to_string();
+        self.0.write_all(&written(&host, sent))
+    }
+
+    /// Reads the whole answer.
+    pub fn answer(self) -> Response {
+        parse(&self.read())
+    }
+
+    fn read(mut self) -> Vec<u8> {
+        let mut answer = Vec::new();
+        // A connection that is reset after its answer has still answered.
+        let _ = self.0.read_to_end(&mut answer);
+        answer
+    }
+}
+
 fn exchange(address: &str, bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(15)))?;
-    stream.write_all(bytes)?;
-    let mut answer = Vec::new();
-    // A connection that is reset after its answer has still answered.
-    let _ = stream.read_to_end(&mut answer);
-    Ok(answer)
+    let mut exchange = Exchange::open(address)?;
+    exchange.0.write_all(bytes)?;
+    Ok(exchange.read())
 }
 
 fn parse(answer: &[u8]) -> Response {

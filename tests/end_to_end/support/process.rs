@@ -107,13 +107,9 @@ impl Tidegate {
         })
     }
 
-    /// A proxy on a file of its own: further lines of `[edge]`, and everything after it. `env` is set for the process.
-    pub fn configured(edge: &str, rest: &str, env: &[(&str, &Path)]) -> Self {
-        let env = env
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.display().to_string()))
-            .collect();
-        Self::with(env, |folder, site, admin| {
+    /// A proxy on a file of its own: further lines of `[edge]`, and everything after it.
+    pub fn configured(edge: &str, rest: &str) -> Self {
+        Self::with(Vec::new(), |folder, site, admin| {
             proxy_args(edge, rest, folder, site, admin)
         })
     }
@@ -217,6 +213,25 @@ impl Tidegate {
     /// The figures of the room.
     pub fn room(&self) -> Value {
         self.ask(Sent::new("GET", "/api/v1/rooms/drop")).json()
+    }
+
+    /// Waits for so many ticks of the room's line to end. A second one begins after this was asked, with whatever had
+    /// gathered by then, and the first one's figures are shown.
+    pub fn until_ticked(&self, times: u64) {
+        let ticks = || self.metric("tidegate_tick_seconds_count{room=\"drop\"}");
+        let before = ticks();
+        eventually("the line ticks", Duration::from_secs(10), || {
+            (ticks() >= before + times).then_some(())
+        });
+    }
+
+    /// A metric that counts, by its name and labels as they are written.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = self.ask(Sent::new("GET", "/metrics")).text();
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no {name} in\n{text}"))
     }
 
     /// Changes the room's settings.

@@ -13,7 +13,7 @@ use redis::{Client, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
 use super::process::signal;
-use super::{eventually, free_port};
+use super::{ShiftedClock, eventually, free_port};
 
 /// Enough for a start beside a build, with a log to replay.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -34,6 +34,7 @@ pub struct RedisServer {
     port: u16,
     folder: TempDir,
     args: Vec<String>,
+    variables: Vec<(String, String)>,
     child: Mutex<Option<Child>>,
 }
 
@@ -43,32 +44,32 @@ impl RedisServer {
         Self::with(Persistence::None, &[])
     }
 
+    /// A server that keeps nothing and goes by this clock.
+    pub fn on_clock(clock: &ShiftedClock) -> Self {
+        let port = free_port();
+        let args = |folder: &Path| arguments(port, folder, Persistence::None, &[]);
+        Self::run(port, clock.variables(), args)
+    }
+
     /// A server with further arguments, for example `["--maxmemory", "4mb"]`.
     pub fn with(persistence: Persistence, extra: &[&str]) -> Self {
-        let append_only = match persistence {
-            Persistence::None => "no",
-            Persistence::EverySecond => "yes",
-        };
         let port = free_port();
-        Self::run_on(port, |folder| {
-            let port = port.to_string();
-            let folder = folder.display().to_string();
-            let mut args = vec!["--port", &port, "--bind", "127.0.0.1", "--dir", &folder];
-            args.extend(["--logfile", "log.txt", "--save", "", "--appendonly", append_only]);
-            args.extend(["--appendfsync", "everysec"]);
-            args.extend(extra);
-            args.into_iter().map(str::to_owned).collect()
-        })
+        Self::run_on(port, |folder| arguments(port, folder, persistence, extra))
     }
 
     /// A `redis-server` of any kind, given arguments that make it listen on `port` and log to `log.txt` in the folder.
     pub(super) fn run_on(port: u16, args: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        Self::run(port, Vec::new(), args)
+    }
+
+    fn run(port: u16, variables: Vec<(String, String)>, args: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let args = args(folder.path());
         let server = Self {
             port,
             folder,
             args,
+            variables,
             child: Mutex::new(None),
         };
         server.restart();
@@ -82,6 +83,7 @@ impl RedisServer {
         let mut command = Command::new("redis-server");
         command
             .args(&self.args)
+            .envs(self.variables.iter().cloned())
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -168,6 +170,20 @@ impl RedisServer {
     fn child(&self) -> MutexGuard<'_, Option<Child>> {
         self.child.lock().expect("nobody panicked")
     }
+}
+
+/// What a server that edges use is started with.
+fn arguments(port: u16, folder: &Path, persistence: Persistence, extra: &[&str]) -> Vec<String> {
+    let append_only = match persistence {
+        Persistence::None => "no",
+        Persistence::EverySecond => "yes",
+    };
+    let (port, folder) = (port.to_string(), folder.display().to_string());
+    let mut args = vec!["--port", &port, "--bind", "127.0.0.1", "--dir", &folder];
+    args.extend(["--logfile", "log.txt", "--save", "", "--appendonly", append_only]);
+    args.extend(["--appendfsync", "everysec"]);
+    args.extend(extra);
+    args.into_iter().map(str::to_owned).collect()
 }
 
 impl Drop for RedisServer {
