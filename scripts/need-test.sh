@@ -15,7 +15,11 @@ need_apt redis-server redis-server "edges share a line in it, and the tests kill
 PATH=$PATH$(printf ':%s' /usr/lib/postgresql/*/bin)
 need_apt postgresql initdb "booking is tested on it as well as on SQLite; each test process starts its own on a socket"
 need_apt faketime faketime "the tests start edges whose clocks are wrong with it"
+need_apt poppler-utils pdftotext "tickets as PDF are read and drawn with it"
+need_apt librsvg2-bin rsvg-convert "QR codes are drawn from SVG with it"
+need_apt zbar-tools zbarimg "it reads the QR codes"
 need_install
 
 "$(dirname "$0")/need-k6.sh"
 "$(dirname "$0")/need-localstripe.sh"
+"$(dirname "$0")/need-peers.sh"

@@ -1,16 +1,19 @@
 //! Events, showtimes and seats: the service that sells.
 //!
-//! Four layers, each knowing only those before it:
+//! Layers, each knowing only those before it:
 //!
 //! - [`domain`]: what an event, a seat and a hold are, and which requests make sense; pure.
 //! - [`store`]: the same in SQLite or PostgreSQL; the only place with SQL.
 //! - `admission` and `login`: who may write, by the edge's signed assertion and by their own account.
 //! - [`payment`]: the provider that takes the money, and the sandbox that stands in for one; beside the store.
+//! - [`ticket`] and [`mail`]: what fans are given and written; neither knows the store or HTTP.
 //! - `http` and `service`: calls and pages, and the life of the process's listener.
 
 pub mod domain;
+pub mod mail;
 pub mod payment;
 pub mod store;
+pub mod ticket;
 
 mod admission;
 mod http;

@@ -85,11 +85,11 @@ pub(super) fn login_cookie(token: Option<&str>, headers: &HeaderMap) -> HeaderVa
 
 /// Where the request came from, as the edge says, which puts the address it saw last.
 pub(super) fn address(headers: &HeaderMap) -> &str {
-    let lists = headers
+    let mut lists = headers
         .get_all("x-forwarded-for")
         .iter()
         .filter_map(|list| list.to_str().ok());
-    let last = lists.last().and_then(|list| list.rsplit(',').next());
+    let last = lists.next_back().and_then(|list| list.rsplit(',').next());
     last.map_or("here", str::trim)
 }
 

@@ -73,7 +73,7 @@ async fn try_hold(
     let hold_id = HoldId::from_bits(rand::random());
     let outcome = app
         .store
-        .hold(id, asked.seats(), &owner, hold_id, app.hold_ttl, app.seats_max)
+        .hold(id, asked.seats(), owner, hold_id, app.hold_ttl, app.seats_max)
         .await?;
     Ok(match outcome {
         HoldOutcome::Held(hold) => Ok(hold),
