@@ -240,7 +240,8 @@ fn those_inside_fill_the_room_after_everything_and_an_edge_were_lost() {
 fn whoever_comes_back_after_others_came_in_finds_the_room_full() {
     everything_lost(Also::EdgeForLong, |hall, _| {
         eventually("others come in for all who were lost", SOON, || {
-            (hall.begun() == LIMIT + LIMIT / 3).then_some(())
+            let inside = hall.opened_since(Instant::now() - 4 * ASK_EVERY);
+            (hall.begun() > LIMIT && inside == LIMIT).then_some(())
         });
         hall.let_return();
         std::thread::sleep(8 * ASK_EVERY);
