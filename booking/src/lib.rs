@@ -7,6 +7,7 @@
 //! - `admission` and `login`: who may write, by the edge's signed assertion and by their own account.
 //! - [`payment`]: the provider that takes the money, and the sandbox that stands in for one; beside the store.
 //! - [`ticket`] and [`mail`]: what fans are given and written; neither knows the store or HTTP.
+//! - `fulfilment`: what follows from an order's moves: payments asked for, tickets written, mails sent.
 //! - `http` and `service`: calls and pages, and the life of the process's listener.
 
 pub mod domain;
@@ -16,9 +17,11 @@ pub mod store;
 pub mod ticket;
 
 mod admission;
+mod fulfilment;
 mod http;
 mod login;
 mod sample;
 mod service;
+mod till;
 
 pub use service::{RunError, Service, StartError, start};

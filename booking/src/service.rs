@@ -13,14 +13,19 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 
 use crate::admission::{Admission, AdmissionConfigError};
 use crate::domain::SeatLimit;
+use crate::fulfilment::{Fulfilment, Office, OfficeError};
 use crate::http::{App, router};
 use crate::login::{Desk, UserKeysError};
+use crate::mail::{MailConfig, MailConfigError, Mailer, SEND_WITHIN, Site};
+use crate::payment::sandbox::Sandbox;
 use crate::sample::{SampleError, sample};
 use crate::store::{OpenError, Seeded, Store, StoreError};
+use crate::till::{Till, TillError};
 
 /// Connections at once. Behind the edge they are few and kept alive; beyond this many, new ones wait in the backlog.
 const CONNECTIONS_MAX: usize = 4096;
@@ -30,6 +35,12 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long requests under way may take to finish at shutdown.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Who sells, on tickets and in mails.
+const SITE_NAME: &str = "Tidegate";
+
+/// Where mails go while no server is configured, under `data_dir`.
+const MAIL_FOLDER: &str = "mail";
 
 /// How long to wait after the system refused a connection (out of descriptors, most likely) before asking again.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -57,6 +68,15 @@ pub enum StartError {
     /// There is nothing to sign logins with.
     #[error(transparent)]
     Keys(#[from] UserKeysError),
+    /// There is nothing to sign tickets with.
+    #[error(transparent)]
+    Office(#[from] OfficeError),
+    /// The payment provider, or the sandbox.
+    #[error(transparent)]
+    Till(#[from] TillError),
+    /// Who carries the mail.
+    #[error(transparent)]
+    Mail(#[from] MailConfigError),
     /// Admission is required and cannot be checked.
     #[error(transparent)]
     Admission(#[from] AdmissionConfigError),
@@ -89,6 +109,8 @@ pub struct Service {
     address: SocketAddr,
     store: Store,
     routes: Router,
+    fulfilment: Arc<Fulfilment>,
+    sandbox: Option<Sandbox>,
 }
 
 /// Binds the listener, opens the database under `data_dir` (unless its path is absolute), brings its tables up to date
@@ -108,19 +130,50 @@ pub async fn start(config: &tidegate_config::Booking, data_dir: &Path) -> Result
             tracing::info!(events, showtimes, "filled the sample catalogue");
         }
     }
+    let site = Site {
+        name: SITE_NAME.to_owned(),
+        url: config.public_url.clone(),
+    };
+    let mailer = Mailer::new(&MailConfig {
+        smtp_url: config.mail.smtp_url.as_ref().map(|url| url.expose().to_owned()),
+        folder: data_dir.join(MAIL_FOLDER),
+        from: config.mail.from.clone(),
+        trust_pem: None,
+        send_within: SEND_WITHIN,
+    })?;
+    let office = Office::open(&store, SITE_NAME).await?;
+    let Till {
+        provider,
+        webhook_secret,
+        sandbox,
+    } = Till::open(config, address, data_dir).await?;
+    tracing::info!("{}", mailer.destination());
+    let fulfilment = Arc::new(Fulfilment::new(
+        store.clone(),
+        provider,
+        vec![webhook_secret],
+        mailer,
+        office,
+        site,
+    ));
     let app = App {
         store: store.clone(),
         admission,
         desk: Desk::open(store.clone()).await?,
+        fulfilment: Arc::clone(&fulfilment),
         login: config.login,
         hold_ttl: config.hold_ttl,
+        pay_within: config.pay_within,
+        own_pages: sandbox.is_some(),
         seats_max: SeatLimit(config.max_seats_per_fan),
     };
     Ok(Service {
         listener,
         address,
         store,
-        routes: router(Arc::new(app)),
+        routes: router(Arc::new(app), sandbox.as_ref().map(Sandbox::pages)),
+        fulfilment,
+        sandbox,
     })
 }
 
@@ -133,6 +186,20 @@ impl Service {
     /// Serves until `shutdown` is done, then finishes the requests under way and closes the database.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
         tracing::info!(address = %self.address, "booking listens");
+        let (stop, stopping) = watch::channel(false);
+        let mut beside = JoinSet::new();
+        beside.spawn(self.fulfilment.run(stopping.clone()));
+        if let Some(sandbox) = self.sandbox {
+            let mut stopping = stopping.clone();
+            beside.spawn(async move {
+                let stopped = async move {
+                    let _ = stopping.wait_for(|stopping| *stopping).await;
+                };
+                if let Err(error) = sandbox.run(stopped).await {
+                    tracing::warn!(%error, "the payment sandbox did not stop cleanly");
+                }
+            });
+        }
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let graceful = GracefulShutdown::new();
         let mut shutdown = std::pin::pin!(shutdown);
@@ -164,6 +231,8 @@ impl Service {
         }
         drop(self.listener);
         let drained = tokio::time::timeout(DRAIN_WITHIN, graceful.shutdown()).await;
+        stop.send_replace(true);
+        while beside.join_next().await.is_some() {}
         self.store.close().await;
         drained.map_err(|_| RunError::Drain)
     }

@@ -3,44 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{BadId, HoldId};
-
-macro_rules! random_id {
-    ($name:ident, $what:literal) => {
-        #[doc = $what]
-        /// 128 random bits as 32 hexadecimal digits.
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
-
-        impl $name {
-            /// The id made of these bits.
-            pub fn from_bits(bits: u128) -> Self {
-                Self(format!("{bits:032x}"))
-            }
-
-            /// The id as text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = BadId;
-
-            fn from_str(text: &str) -> Result<Self, BadId> {
-                text.parse::<HoldId>()
-                    .map(|id| Self(id.as_str().to_owned()))
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
+use super::ids::random_id;
 
 random_id!(AccountId, "Which account.");
 random_id!(SessionId, "Which login of an account; ended by logging out.");

@@ -47,39 +47,62 @@ macro_rules! numeric_id {
 numeric_id!(EventId, "Which event.");
 numeric_id!(ShowtimeId, "Which showtime.");
 
-/// Which hold: 128 random bits as 32 hexadecimal digits. Knowing one gives no right to it; the owner is checked.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-#[serde(transparent)]
-pub struct HoldId(String);
+macro_rules! random_id {
+    ($name:ident, $what:literal) => {
+        #[doc = $what]
+        /// 128 random bits as 32 hexadecimal digits. Knowing one gives no right to it.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
 
-impl HoldId {
-    /// The id made of these bits.
-    pub fn from_bits(bits: u128) -> Self {
-        Self(format!("{bits:032x}"))
-    }
+        impl $name {
+            /// The id made of these bits.
+            pub fn from_bits(bits: u128) -> Self {
+                Self(format!("{bits:032x}"))
+            }
 
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for HoldId {
-    type Err = BadId;
-
-    fn from_str(text: &str) -> Result<Self, BadId> {
-        let fits = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(BadId)
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
         }
-    }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::domain::BadRandomId;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let fits = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+                if fits {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err($crate::domain::BadRandomId)
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
 }
 
-impl fmt::Display for HoldId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+pub(super) use random_id;
+
+/// Why a text is not one of the random ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an id is 32 hexadecimal digits in lower case")]
+pub struct BadRandomId;
+
+random_id!(HoldId, "Which hold.");
+random_id!(OrderId, "Which order.");
+
+impl OrderId {
+    /// What a fan reads out on the telephone: `3F9A-27C1`. Rarely two orders share one; the id tells them apart.
+    pub fn reference(&self) -> String {
+        let digits = self.0[..8].to_ascii_uppercase();
+        format!("{}-{}", &digits[..4], &digits[4..])
     }
 }
 
@@ -91,6 +114,11 @@ impl Owner {
     /// The account's.
     pub fn account(id: &AccountId) -> Self {
         Self(format!("account:{id}"))
+    }
+
+    /// The account, where it is one's.
+    pub fn account_id(&self) -> Option<AccountId> {
+        self.0.strip_prefix("account:")?.parse().ok()
     }
 
     /// As it was stored.

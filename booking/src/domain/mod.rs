@@ -7,6 +7,7 @@ mod hold;
 mod ids;
 mod money;
 pub mod order;
+mod purchase;
 mod seats;
 
 pub use account::{Account, AccountId, BadField, Email, NewAccount, Password, Role, SessionId, Username};
@@ -15,8 +16,9 @@ pub use event::{
     BadCategory, Category, Event, EventDetail, EventFilter, PriceLevel, Showtime, ShowtimeDetail, Venue,
 };
 pub use hold::{BadHold, Hold, HoldOutcome, HoldRequest, SeatLimit};
-pub use ids::{BadId, EventId, HoldId, Owner, ShowtimeId};
+pub use ids::{BadId, BadRandomId, EventId, HoldId, OrderId, Owner, ShowtimeId};
 pub use money::{BadCurrency, Currency, Money};
+pub use purchase::{Line, PaymentPage, Purchase, lines_of, total_of};
 pub use seats::{
     BadSeat, Claimed, MapRow, OpenSection, PlanError, Seat, SeatClaim, SeatMap, SeatState, SeatView, Stock,
     parse_plan,

@@ -116,6 +116,11 @@ fn token(headers: &HeaderMap) -> Option<&str> {
         .next()
 }
 
+/// Whether the edge says anything about the request at all.
+pub(super) fn has_assertion(headers: &HeaderMap) -> bool {
+    headers.contains_key(ASSERTION_HEADER)
+}
+
 fn assertion(headers: &HeaderMap) -> Option<&str> {
     headers
         .get(ASSERTION_HEADER)

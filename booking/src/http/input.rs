@@ -92,8 +92,13 @@ pub(super) fn filter(query: Option<&str>) -> Result<EventFilter, Problem> {
 
 /// Whether the query says `stay=true`: release seats, but keep the visit.
 pub(super) fn stays(query: Option<&str>) -> bool {
+    says_yes(query, "stay")
+}
+
+/// Whether the query says yes to something.
+pub(super) fn says_yes(query: Option<&str>, what: &str) -> bool {
     form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-        .any(|(name, value)| name == "stay" && matches!(value.as_ref(), "1" | "true" | "yes"))
+        .any(|(name, value)| name == what && matches!(value.as_ref(), "1" | "true" | "yes"))
 }
 
 /// Texts by name, from a form or a JSON object.
@@ -109,6 +114,20 @@ impl Fields {
     pub(super) fn need(&self, name: &str) -> Result<&str, Problem> {
         self.get(name)
             .ok_or_else(|| Problem::bad_field(format!("`{name}` is missing.")))
+    }
+
+    /// Refuses fields that mean nothing here, such as a price that somebody sends along.
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), Problem> {
+        match self.0.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                let name: String = name.chars().take(40).collect();
+                let known = known.join("`, `");
+                Err(Problem::bad_field(format!(
+                    "`{name}` means nothing here; this call takes `{known}`."
+                )))
+            }
+        }
     }
 
     /// Where a form leads back to: a path of this site.

@@ -3,27 +3,37 @@
 
 mod accounts;
 mod caller;
+mod checkin;
 mod events;
 mod guard;
 mod holds;
+mod idempotency;
 mod input;
 mod negotiate;
+mod order_page;
+mod order_wire;
+mod orders;
 mod pages;
 mod problem;
 mod reserve;
 mod seat_page;
 mod showtimes;
+mod ticket_page;
+mod tickets;
+mod webhook;
 mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
 
 use crate::admission::Admission;
 use crate::domain::SeatLimit;
+use crate::fulfilment::Fulfilment;
 use crate::login::Desk;
 use crate::store::Store;
 use problem::Problem;
@@ -34,13 +44,27 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) admission: Admission,
     pub(crate) desk: Desk,
+    pub(crate) fulfilment: Arc<Fulfilment>,
     pub(crate) login: LoginFor,
     pub(crate) hold_ttl: Duration,
+    pub(crate) pay_within: Duration,
+    /// Whether the provider's pages are below this service: the sandbox's.
+    pub(crate) own_pages: bool,
     pub(crate) seats_max: SeatLimit,
 }
 
-/// All calls and pages.
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// All calls and pages; those of the sandbox, where it is ours, among them.
+pub(crate) fn router(app: Arc<App>, pay_pages: Option<Router>) -> Router {
+    calls()
+        .with_state(Arc::clone(&app))
+        .merge(pay_pages.unwrap_or_default())
+        .layer(from_fn_with_state(Arc::clone(&app), idempotency::once))
+        .layer(from_fn_with_state(app, guard::login))
+        .layer(from_fn(guard::deadline))
+        .layer(from_fn(guard::finish))
+}
+
+fn calls() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(events::home))
         .route("/health", get(|| async { "ok\n" }))
@@ -71,10 +95,25 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             "/showtimes/{showtime}/holds/{hold}/release",
             post(holds::release_one),
         )
+        .route("/holds/{hold}/checkout", get(orders::checkout))
+        .route("/book", post(orders::book))
+        .route("/orders", get(orders::list))
+        .route("/orders/{order}", get(orders::show))
+        .route("/orders/{order}/cancel", post(orders::cancel))
+        .route("/orders/{order}/review", post(orders::review))
+        .route("/orders/{order}/tickets.pdf", get(tickets::order_pdf))
+        .route("/tickets", get(tickets::list))
+        .route("/tickets/keys.json", get(tickets::keys))
+        .route("/tickets/{ticket}", get(tickets::show))
+        .route("/tickets/{ticket}/code.svg", get(tickets::code))
+        .route("/tickets/{ticket}/ticket.pdf", get(tickets::pdf))
+        .route("/tickets/{ticket}/calendar.ics", get(tickets::calendar_file))
+        .route("/tickets/{ticket}/transfer", post(tickets::transfer))
+        .route("/checkin", get(checkin::page).post(checkin::check_in))
+        .route(
+            "/payments/webhook",
+            post(webhook::hear).layer(DefaultBodyLimit::max(webhook::BODY_BYTES_MAX)),
+        )
         .fallback(|| async { Problem::not_found("There is nothing at this address.") })
         .method_not_allowed_fallback(|| async { Problem::wrong_method() })
-        .layer(from_fn_with_state(app.clone(), guard::login))
-        .layer(from_fn(guard::deadline))
-        .layer(from_fn(guard::finish))
-        .with_state(app)
 }

@@ -7,8 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
 use crate::admission::NotAdmitted;
+use crate::domain::order::Refused;
 use crate::domain::{BadField, BadHold, Seat};
 use crate::store::StoreError;
+use crate::ticket::BadTicket;
 
 /// A refused or failed request.
 #[derive(Clone, Debug)]
@@ -204,6 +206,90 @@ impl Problem {
         )
     }
 
+    pub(crate) fn hold_lost(detail: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no-hold", "No such hold", detail)
+    }
+
+    pub(crate) fn role_needed(who: &str) -> Self {
+        let detail = format!("This is for {who}. Ask an operator for the role.");
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "role-needed",
+            "Not for this account",
+            detail,
+        )
+    }
+
+    pub(crate) fn refund_refused(detail: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "no-refund", "No refund", detail)
+    }
+
+    pub(crate) fn ticket_spent() -> Self {
+        let detail = "This ticket cannot be passed on: it was used, refunded, or passed on already.";
+        Self::new(
+            StatusCode::CONFLICT,
+            "ticket-spent",
+            "Not possible any more",
+            detail,
+        )
+    }
+
+    pub(crate) fn ticket_void() -> Self {
+        let detail = "This ticket is void: its order was refunded or called off.";
+        Self::new(StatusCode::CONFLICT, "ticket-void", "Void", detail)
+    }
+
+    pub(crate) fn ticket_superseded() -> Self {
+        let detail = "This code is an old one: the ticket was passed on, and only its newest code counts.";
+        Self::new(StatusCode::CONFLICT, "ticket-superseded", "An old code", detail)
+    }
+
+    pub(crate) fn ticket_used(seconds_ago: i64) -> Self {
+        let when = match seconds_ago {
+            ..120 => format!("{seconds_ago} s ago"),
+            120..7200 => format!("{} min ago", seconds_ago / 60),
+            _ => format!("{} h ago", seconds_ago / 3600),
+        };
+        let detail = format!("Somebody came in with this ticket {when}.");
+        let mut problem = Self::new(StatusCode::CONFLICT, "ticket-used", "Used before", detail);
+        problem
+            .more
+            .insert("used_seconds_ago".to_owned(), seconds_ago.into());
+        problem
+    }
+
+    /// A code that opens no gate, in the words for the staff.
+    pub(crate) fn bad_ticket(why: BadTicket) -> Self {
+        let (status, kind) = match why {
+            BadTicket::OtherShowtime(_) => (StatusCode::CONFLICT, "other-showtime"),
+            BadTicket::Superseded => (StatusCode::CONFLICT, "ticket-superseded"),
+            _ => (StatusCode::UNPROCESSABLE_ENTITY, "bad-ticket"),
+        };
+        Self::new(status, kind, "Do not let in", sentence(&why.to_string()))
+    }
+
+    pub(crate) fn key_reused() -> Self {
+        let detail =
+            "This Idempotency-Key came with another request before. Take a new one for each new request.";
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency-key-reused",
+            "The key was used before",
+            detail,
+        )
+    }
+
+    pub(crate) fn key_in_use() -> Self {
+        let detail = "The first request with this Idempotency-Key is still under way. Ask again in a moment.";
+        let problem = Self::new(
+            StatusCode::CONFLICT,
+            "idempotency-key-in-use",
+            "Still under way",
+            detail,
+        );
+        problem.retry_after(1)
+    }
+
     pub(crate) fn internal() -> Self {
         let detail = "Something failed on our side. Nothing was changed.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Our fault", detail)
@@ -223,14 +309,28 @@ impl Problem {
     }
 }
 
+/// A message as a sentence.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| {
+        format!("{}{}.", first.to_uppercase(), letters.as_str())
+    })
+}
+
+impl From<Refused> for Problem {
+    fn from(why: Refused) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "not-possible",
+            "Not possible now",
+            sentence(&why.to_string()),
+        )
+    }
+}
+
 impl From<BadHold> for Problem {
     fn from(bad: BadHold) -> Self {
-        let text = bad.to_string();
-        let mut letters = text.chars();
-        let detail = letters.next().map_or(String::new(), |first| {
-            format!("{}{}.", first.to_uppercase(), letters.as_str())
-        });
-        let mut problem = Self::unreadable_seats(detail);
+        let mut problem = Self::unreadable_seats(sentence(&bad.to_string()));
         match bad {
             BadHold::Unknown { seats } => {
                 problem.more.insert("seats".into(), seats.into());

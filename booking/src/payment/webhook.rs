@@ -35,6 +35,8 @@ pub struct WebhookEvent {
     pub kind: String,
     /// The intent it is about, if it is about one.
     pub intent: Option<IntentId>,
+    /// How a dispute ended, where this says that one did.
+    pub won: Option<bool>,
     /// When it happened, in seconds since 1970, by the provider's clock.
     pub created_s: i64,
 }
@@ -175,9 +177,14 @@ fn read(raw_body: &[u8]) -> Result<WebhookEvent, BadWebhook> {
     } else {
         &object["payment_intent"]
     };
+    let won = match (wire.kind.as_str(), object["status"].as_str()) {
+        ("charge.dispute.closed", Some(status)) => Some(matches!(status, "won" | "warning_closed")),
+        _ => None,
+    };
     Ok(WebhookEvent {
         id: wire.id,
         kind: wire.kind,
+        won,
         intent: name.as_str().and_then(|id| id.parse().ok()),
         created_s: wire.created,
     })

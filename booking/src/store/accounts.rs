@@ -32,6 +32,8 @@ static CREATE: Statement = Statement::new(
 
 static BY_NAME: Statement = Statement::new(concat!(account!(), "where username = $1 and deleted_at is null"));
 
+static BY_ID: Statement = Statement::new(concat!(account!(), "where id = $1 and deleted_at is null"));
+
 static BY_SESSION: Statement = Statement::new(concat!(
     account!(),
     "join session on session.account_id = account.id \
@@ -90,6 +92,17 @@ impl Store {
             .as_ref()
             .map(account_of)
             .transpose()
+    }
+
+    /// The account of this id, unless it is gone.
+    pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        let query = sqlx::query(self.sql(&BY_ID)).bind(id.as_str());
+        let found = query.fetch_optional(&self.readers).await?;
+        Ok(found
+            .as_ref()
+            .map(account_of)
+            .transpose()?
+            .map(|(account, _)| account))
     }
 
     /// Whose a login is, while it lasts.

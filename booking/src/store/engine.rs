@@ -58,6 +58,8 @@ pub enum Engine {
 /// | `rows:$1` | the same of a JSON array of objects, read with `value ->> 'name'` |
 /// | `list:x` | the aggregate of all `x`, a blank between them; null of none |
 /// | `changed` | a number for `claim.changed` |
+/// | `lock` | at the end of a select: its rows stand still until the transaction ends |
+/// | `skip:t` | likewise for the rows of `t`, without those that somebody else has locked |
 pub(super) struct Statement {
     text: &'static str,
     spoken: [OnceLock<String>; 2],
@@ -114,6 +116,10 @@ fn in_words_of(engine: Engine, word: &str) -> String {
         ("list", Engine::Postgres) => format!("string_agg({argument}, ' ')"),
         ("changed", Engine::Sqlite) => "(select token from fence)".to_owned(),
         ("changed", Engine::Postgres) => "cast(cast(pg_current_xact_id() as text) as bigint)".to_owned(),
+        // A transaction that writes is the only one there.
+        ("lock" | "skip", Engine::Sqlite) => String::new(),
+        ("lock", Engine::Postgres) => "for update".to_owned(),
+        ("skip", Engine::Postgres) => format!("for update of {argument} skip locked"),
         _ => unreachable!("a word in braces is one of the table above"),
     }
 }

@@ -5,6 +5,8 @@ mod accounts;
 mod catalogue;
 mod claims;
 mod engine;
+mod idempotency;
+mod orders;
 mod seed;
 
 use std::path::Path;
@@ -16,6 +18,8 @@ pub use accounts::StoredAccount;
 pub use catalogue::EventPage;
 pub use claims::{BestWish, Which};
 pub use engine::{Engine, OpenError};
+pub use idempotency::Remembered;
+pub use orders::{Applied, Begun, CheckedIn, Entry, Heard, Lease, NewOrder, PassedOn};
 pub use seed::{SeedEvent, SeedVenue, Seeded};
 
 use engine::Statement;

@@ -11,8 +11,10 @@ pub mod qr;
 pub mod signed;
 
 mod face;
+mod issued;
 mod typeset;
 
 pub use face::{LocalTime, TicketFace};
+pub use issued::Ticket;
 pub use keys::{KeyError, KeyId, PublicKey, PublicKeys, SigningKey};
 pub use signed::{BadTicket, Generation, SeatTooLong, TicketClaims, TicketId};

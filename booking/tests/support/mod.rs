@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod buyer;
 pub mod databases;
 
 use std::net::SocketAddr;

@@ -31,16 +31,23 @@ pub(super) struct Front {
     pub(super) secret_key: Secret,
 }
 
+/// The pages on which fans pay.
+pub(super) fn pages(front: Arc<Front>) -> Router {
+    Router::new()
+        .route("/pay/{intent}", get(pay::show).post(pay::pay))
+        .route("/pay/{intent}/step", get(pay::show_step).post(pay::step))
+        .with_state(front)
+}
+
 /// All calls and pages.
 pub(super) fn router(front: Arc<Front>) -> Router {
     Router::new()
         .route("/v1/{*call}", any(call))
         .route("/sandbox/ledger", get(show_ledger))
-        .route("/pay/{intent}", get(pay::show).post(pay::pay))
-        .route("/pay/{intent}/step", get(pay::show_step).post(pay::step))
         .route("/health", get(|| async { "ok\n" }))
         .fallback(|| async { Answer::from(Refusal::no_such_address()) })
-        .with_state(front)
+        .with_state(Arc::clone(&front))
+        .merge(pages(front))
 }
 
 async fn call(State(front): State<Arc<Front>>, request: Request) -> Response {

@@ -187,6 +187,11 @@ impl Sandbox {
         self.address
     }
 
+    /// Its pages for fans, for a service that shows them under its own address.
+    pub fn pages(&self) -> axum::Router {
+        api::pages(Arc::clone(&self.front))
+    }
+
     /// For tests and operators in the same process.
     pub fn ledger(&self) -> LedgerReader {
         LedgerReader(Arc::clone(&self.front))

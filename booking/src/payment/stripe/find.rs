@@ -47,6 +47,18 @@ pub(super) async fn by_order(wire: &Wire, order: &str) -> Result<Found, Provider
     Ok(Found { intents, certain })
 }
 
+/// The newest payments of the account, whatever they are for.
+pub(super) async fn recent(wire: &Wire) -> Result<Vec<Intent>, ProviderError> {
+    let (wired, _) = wire
+        .list("/v1/payment_intents", &[], WireIntent::id, LISTED_MAX)
+        .await?;
+    // What cannot be read was not made by us.
+    Ok(wired
+        .into_iter()
+        .filter_map(|intent| intent.read().ok())
+        .collect())
+}
+
 async fn search(wire: &Wire, order: &str) -> Result<Vec<WireIntent>, ProviderError> {
     let quoted = order.replace('\\', "\\\\").replace('\'', "\\'");
     let query = format!("metadata['{ORDER_KEY}']:'{quoted}'");

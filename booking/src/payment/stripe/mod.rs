@@ -204,6 +204,11 @@ impl Provider {
         find::by_order(&self.wire, order).await
     }
 
+    /// The newest thousand payments of the account, whatever they are for.
+    pub async fn recent(&self) -> Result<Vec<Intent>, ProviderError> {
+        find::recent(&self.wire).await
+    }
+
     /// Looks again after a refusal: the thing may be done already, or the intent may have moved on. Providers word this
     /// differently, so what counts is the state that they report.
     async fn settle(

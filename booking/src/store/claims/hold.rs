@@ -100,7 +100,10 @@ impl Store {
     }
 
     /// The next fencing token; for SQLite also the number of the change.
-    pub(super) async fn next_token(&self, tx: &mut Transaction<'_, Any>) -> Result<i64, StoreError> {
+    pub(in crate::store) async fn next_token(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+    ) -> Result<i64, StoreError> {
         let next = match self.engine {
             Engine::Sqlite => NEXT_TOKEN,
             Engine::Postgres => "select nextval('fence_token')",

@@ -165,13 +165,13 @@ fn claim_of(row: &AnyRow) -> Result<SeatClaim, StoreError> {
     })
 }
 
-fn seat_of(text: &str) -> Result<Seat, StoreError> {
+pub(in crate::store) fn seat_of(text: &str) -> Result<Seat, StoreError> {
     text.parse()
         .map_err(|_| StoreError::Corrupt(format!("a claim's seat {text:?}")))
 }
 
 /// The seats as a JSON array, the form in which one statement takes many.
-fn json_of(seats: &[Seat]) -> String {
+pub(in crate::store) fn json_of(seats: &[Seat]) -> String {
     let names: Vec<String> = seats.iter().map(|seat| format!("\"{seat}\"")).collect();
     format!("[{}]", names.join(","))
 }

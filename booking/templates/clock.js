@@ -1,0 +1,1 @@
+(()=>{const c=document.querySelector(".clock");if(!c)return;const end=Date.now()+1e3*c.dataset.left;const t=setInterval(()=>{const s=Math.max(0,Math.round((end-Date.now())/1e3));c.textContent=Math.floor(s/60)+":"+String(s%60).padStart(2,"0");if(!s){clearInterval(t);location.reload()}},1e3)})()
