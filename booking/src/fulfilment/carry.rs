@@ -11,9 +11,11 @@ use crate::domain::OrderId;
 use crate::domain::order::{Effect, Event, still_wanted};
 use crate::store::{Entry, Lease, StoreError};
 
-/// How long an order is leased: well beyond the deadlines of one call to the provider and of one mail, so that only a
-/// process that died or was paused loses it.
-const LEASE: Duration = Duration::from_secs(60);
+/// How long an order is leased: this long after a process died, another goes on with its orders.
+const LEASE: Duration = Duration::from_secs(6);
+
+/// A lease is renewed this often while an order is worked off; only a process that was paused loses it.
+const RENEW_EVERY: Duration = Duration::from_secs(2);
 
 /// How often the first lane looks by itself, for what other instances left.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -69,7 +71,15 @@ impl Fulfilment {
     }
 
     async fn work_off(&self, lease: &Lease) {
-        if let Err(error) = self.entries(lease).await {
+        // Whatever is broken off in the middle is done again by whoever has the lease now.
+        let worked = tokio::select! {
+            worked = self.entries(lease) => worked,
+            () = self.until_lost(lease) => {
+                tracing::warn!(order = %lease.order, "somebody else goes on with an order");
+                return;
+            }
+        };
+        if let Err(error) = worked {
             tracing::warn!(%error, order = %lease.order, "cannot go on with an order; it is tried again");
         }
         if let Err(error) = self.store.end_lease(lease).await {
@@ -78,15 +88,22 @@ impl Fulfilment {
         let _ = self.worked.send(lease.order.clone());
     }
 
+    /// Renews the lease, until it is found to be somebody else's.
+    async fn until_lost(&self, lease: &Lease) {
+        loop {
+            tokio::time::sleep(RENEW_EVERY).await;
+            if matches!(self.store.keep_lease(lease, LEASE).await, Ok(false)) {
+                return;
+            }
+        }
+    }
+
     async fn entries(&self, lease: &Lease) -> Result<(), StoreError> {
         let order = &lease.order;
         for _ in 0..ENTRIES_MAX {
             let Some(entry) = self.store.next_due(order).await? else {
                 break;
             };
-            if !self.store.keep_lease(lease, LEASE).await? {
-                break;
-            }
             let after = backoff(entry.tries);
             match self.carry(order, &entry).await {
                 Ok(Carried::Done) => self.store.done(order, &entry).await?,
