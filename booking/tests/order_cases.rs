@@ -638,7 +638,7 @@ fn free_of_charge() {
         life.on(Event::Begin {
             pay_within: PAY_WITHIN
         }),
-        [Effect::SellSeats]
+        [Effect::KeepSeats, Effect::SellSeats]
     );
     assert_eq!(life.on(Event::SeatsSold), [Effect::IssueTickets]);
     life.on(Event::TicketsIssued);

@@ -133,6 +133,7 @@ impl Move {
             State::Held if self.order.ending.is_some() => return Err(self.not_now()),
             State::Held if self.is_free_of_charge() => {
                 self.order.state = State::Paying;
+                self.then(Effect::KeepSeats);
                 self.then(Effect::SellSeats);
             }
             State::Held => {
