@@ -293,3 +293,82 @@ async fn everything_may_need_a_login() {
     let fan = running.fan().await;
     assert_eq!(get(&running, "/events", &fan).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_forgotten_password_is_set_anew_once_and_ends_every_login() {
+    for engine in ENGINES {
+        let database = TestDatabase::on(engine).await;
+        let mut config = config();
+        config.database = database.database.clone();
+        let running = Running::with(&config).await;
+        let ada = json!({"username": "ada", "password": PASSWORD, "email": "ada@example.com"});
+        let login = post(&running, "/signup", ada).await.cookie();
+        // Nobody and somebody are answered alike.
+        let nobody = post(&running, "/password/forgot", json!({"username": "nobody"})).await;
+        let somebody = post(&running, "/password/forgot", json!({"username": "ADA"})).await;
+        assert_eq!((nobody.status.as_u16(), &nobody.text), (202, &somebody.text));
+        let folder = running.folder.path().join("mail");
+        let began = std::time::Instant::now();
+        let mail = loop {
+            let found = std::fs::read_dir(&folder).ok().and_then(|mut mails| mails.next());
+            if let Some(Ok(mail)) = found
+                && mail.path().extension().is_some_and(|end| end == "eml")
+            {
+                break std::fs::read_to_string(mail.path()).unwrap();
+            }
+            assert!(began.elapsed().as_secs() < 10, "no mail");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        };
+        // Quoted-printable breaks lines and writes = as =3D.
+        let whole = mail.replace("=\r\n", "").replace("=3D", "=");
+        let token: String = whole
+            .split("token=")
+            .nth(1)
+            .unwrap()
+            .chars()
+            .take_while(char::is_ascii_hexdigit)
+            .collect();
+        assert_eq!(token.len(), 64, "{whole}");
+        let short = post(
+            &running,
+            "/password/reset",
+            json!({"token": token, "password": "x"}),
+        )
+        .await;
+        assert_eq!(short.is_problem(422, "bad-field")["field"], "password");
+        let new = "staple battery horse";
+        let done = post(
+            &running,
+            "/password/reset",
+            json!({"token": token, "password": new}),
+        )
+        .await;
+        assert_eq!(done.status, 204, "{done:?}");
+        get(&running, "/account", &login)
+            .await
+            .is_problem(401, "login-needed");
+        let again = post(
+            &running,
+            "/password/reset",
+            json!({"token": token, "password": new}),
+        )
+        .await;
+        again.is_problem(410, "reset-over");
+        let old = json!({"username": "ada", "password": PASSWORD});
+        post(&running, "/login", old).await.is_problem(401, "wrong-login");
+        let entered = post(&running, "/login", json!({"username": "ada", "password": new})).await;
+        assert_eq!(entered.status, 200, "{entered:?}");
+        assert!(database_is_silent_about(&database, &token).await);
+    }
+}
+
+/// Whether no row of the resets has the secret itself.
+async fn database_is_silent_about(database: &TestDatabase, token: &str) -> bool {
+    let mut raw = database.raw().await;
+    let found = sqlx::query("select 1 from password_reset where token_hash = $1")
+        .bind(token)
+        .fetch_optional(&mut raw)
+        .await
+        .unwrap();
+    found.is_none()
+}

@@ -33,10 +33,12 @@ pub(super) async fn deadline(request: Request, next: Next) -> Response {
 }
 
 /// What stays open where everything needs a login: the way to one, and what machines ask.
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 9] = [
     "/signup",
     "/login",
     "/logout",
+    "/password/forgot",
+    "/password/reset",
     "/jwks.json",
     "/tickets/keys.json",
     "/payments/webhook",

@@ -39,7 +39,13 @@ const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(30);
 
 /// Calls whose answers carry a login; they are made again rather than kept.
-const NOT_KEPT: [&str; 4] = ["/login", "/signup", "/logout", "/payments/webhook"];
+const NOT_KEPT: [&str; 5] = [
+    "/login",
+    "/signup",
+    "/logout",
+    "/password/reset",
+    "/payments/webhook",
+];
 
 /// An answer as it is kept.
 #[derive(Serialize, Deserialize)]

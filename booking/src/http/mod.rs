@@ -14,6 +14,7 @@ mod order_page;
 mod order_wire;
 mod orders;
 mod pages;
+mod password;
 mod problem;
 mod reserve;
 mod seat_page;
@@ -71,6 +72,11 @@ fn calls() -> Router<Arc<App>> {
         .route("/signup", get(accounts::signup_page).post(accounts::signup))
         .route("/login", get(accounts::login_page).post(accounts::login))
         .route("/logout", post(accounts::logout))
+        .route(
+            "/password/forgot",
+            get(password::forgot_page).post(password::forgot),
+        )
+        .route("/password/reset", get(password::reset_page).post(password::reset))
         .route("/account", get(accounts::account).delete(accounts::delete))
         .route("/account/delete", post(accounts::delete))
         .route("/jwks.json", get(accounts::jwks))

@@ -65,15 +65,15 @@ pub(super) async fn book(State(app): State<Arc<App>>, request: Request) -> Resul
         .need("hold")?
         .parse()
         .map_err(|error| Problem::bad_field(format!("`hold`: {error}.")))?;
-    if let Some(before) = app.store.order_of_hold(&hold).await? {
-        if before.owner != caller.owner() {
-            return Err(no_hold());
-        }
-        return made(&app, &before.id, &headers, StatusCode::OK).await;
+    if let Some(before) = made_before(&app, &hold, &caller).await? {
+        return made(&app, &before, &headers, StatusCode::OK).await;
     }
     let Some(hold) = app.store.hold_of(&hold, &caller.owner()).await? else {
-        admitted?;
-        return Err(no_hold());
+        // Between the two looks a first click may have made the order.
+        return match made_before(&app, &hold, &caller).await? {
+            Some(before) => made(&app, &before, &headers, StatusCode::OK).await,
+            None => Err(admitted.err().unwrap_or_else(no_hold)),
+        };
     };
     let email = mail_address(fields.get("email"), &caller)?;
     let new = new_order(&app, &caller, hold, email).await?;
@@ -84,6 +84,15 @@ pub(super) async fn book(State(app): State<Arc<App>>, request: Request) -> Resul
         }
         Begun::Before(id) => made(&app, &id, &headers, StatusCode::OK).await,
         Begun::HoldLost => Err(no_hold()),
+    }
+}
+
+/// The caller's own order of this hold, where there is one.
+async fn made_before(app: &App, hold: &HoldId, caller: &Caller) -> Result<Option<OrderId>, Problem> {
+    match app.store.order_of_hold(hold).await? {
+        Some(before) if before.owner == caller.owner() => Ok(Some(before.id)),
+        Some(_) => Err(no_hold()),
+        None => Ok(None),
     }
 }
 

@@ -264,6 +264,36 @@ pub(super) fn signup(return_to: &str, wrong: Option<(&Fields, &Problem)>) -> Res
     with_status(wrong, render(&page))
 }
 
+#[derive(Template)]
+#[template(path = "forgot.html")]
+struct Forgot<'a> {
+    said: Option<&'a str>,
+}
+
+/// The page to ask for a new password; afterwards it says what was done.
+pub(super) fn forgot(said: Option<&str>) -> Response {
+    render(&Forgot { said })
+}
+
+#[derive(Template)]
+#[template(path = "reset.html")]
+struct Reset<'a> {
+    token: &'a str,
+    trouble: Option<&'a str>,
+}
+
+/// The page to choose a new password, again with what was wrong.
+pub(super) fn reset(token: &str, wrong: Option<&Problem>) -> Response {
+    let page = render(&Reset {
+        token,
+        trouble: wrong.map(|problem| problem.detail.as_str()),
+    });
+    match wrong {
+        Some(problem) => (problem.status, page).into_response(),
+        None => page,
+    }
+}
+
 fn with_status(wrong: Option<(&Fields, &Problem)>, page: Response) -> Response {
     match wrong {
         Some((_, problem)) => (problem.status, page).into_response(),

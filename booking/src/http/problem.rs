@@ -123,6 +123,11 @@ impl Problem {
         problem.retry_after(u32::try_from(left.as_secs()).unwrap_or(u32::MAX).max(1))
     }
 
+    pub(crate) fn reset_over() -> Self {
+        let detail = "This link is no longer good: it was used, or its time is over. Ask for a new one.";
+        Self::new(StatusCode::GONE, "reset-over", "An old link", detail)
+    }
+
     pub(crate) fn name_taken() -> Self {
         let detail = "This name is taken. Choose another.";
         Self::new(StatusCode::CONFLICT, "name-taken", "The name is taken", detail)

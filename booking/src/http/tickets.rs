@@ -15,7 +15,7 @@ use super::negotiate::Form;
 use super::order_wire::TicketJson;
 use super::problem::Problem;
 use super::ticket_page;
-use crate::domain::{Email, OrderId, Owner, ShowtimeDetail};
+use crate::domain::{Email, OrderId, Owner, ShowtimeDetail, Username};
 use crate::fulfilment::printed;
 use crate::store::PassedOn;
 use crate::ticket::calendar::calendar;
@@ -189,9 +189,13 @@ pub(super) async fn transfer(
     let (ticket, showtime) = own(&app, segment, &caller).await?;
     let fields = input::fields(request).await?;
     fields.only(&["username"])?;
-    let name = fields.need("username")?.trim().to_lowercase();
+    let name: Username = fields.need("username")?.trim().parse()?;
     let nobody = || Problem::bad_field("`username`: nobody here has this name.");
-    let (to, _) = app.store.account_named(&name).await?.ok_or_else(nobody)?;
+    let (to, _) = app
+        .store
+        .account_named(&name.folded())
+        .await?
+        .ok_or_else(nobody)?;
     if to.id == caller.account.id {
         return Err(Problem::bad_field("`username`: the ticket is yours already."));
     }

@@ -8,6 +8,10 @@ mod token;
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use sha2::{Digest, Sha256};
+
 use crate::domain::{Account, NewAccount, Role, SessionId, Username};
 use crate::domain::{AccountId, Password};
 use crate::store::{Store, StoreError, StoredAccount};
@@ -15,6 +19,14 @@ pub(crate) use token::{UserKeys, UserKeysError};
 
 /// How long a login lasts. A drop, the show, and the way home; who stays longer logs in again.
 pub(crate) const LOGIN_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How long the link for a new password works.
+pub(crate) const RESET_TTL: Duration = Duration::from_secs(30 * 60);
+
+/// Mails for a new password to one account, or asked for from one address, before their time is over: nobody's mailbox
+/// is filled by a stranger.
+const RESETS_FOR_NAME_MAX: u32 = 3;
+const RESETS_FROM_ADDRESS_MAX: u32 = 30;
 
 /// Failed tries are forgotten this long after the first of them.
 const FORGET_AFTER: Duration = Duration::from_secs(15 * 60);
@@ -47,6 +59,11 @@ pub(crate) enum LoginError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What the database keeps of a secret that was mailed.
+fn hash_of(token: &str) -> String {
+    STANDARD_NO_PAD.encode(Sha256::digest(token.as_bytes()))
 }
 
 /// Somebody who has logged in.
@@ -131,6 +148,41 @@ impl Desk {
                 Err(LoginError::Wrong)
             }
         }
+    }
+
+    /// The account of this name, and a secret with which its password can be set once; none where there is no such
+    /// account, or it was asked for too often.
+    pub(crate) async fn begin_reset(
+        &self,
+        name: &Username,
+        address: &str,
+    ) -> Result<Option<(Account, String)>, StoreError> {
+        let counted = [
+            (format!("reset {}", name.folded()), RESETS_FOR_NAME_MAX),
+            (format!("reset from {address}"), RESETS_FROM_ADDRESS_MAX),
+        ];
+        for (who, most) in &counted {
+            if self.store.login_failures(who).await?.0 >= *most {
+                return Ok(None);
+            }
+        }
+        self.store
+            .login_failed(&counted.map(|(who, _)| who), FORGET_AFTER)
+            .await?;
+        let Some((account, _)) = self.store.account_named(&name.folded()).await? else {
+            return Ok(None);
+        };
+        let token = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
+        self.store
+            .open_reset(&hash_of(&token), &account.id, RESET_TTL)
+            .await?;
+        Ok(Some((account, token)))
+    }
+
+    /// Sets the password, if the secret is one that was mailed and is still good. All logins of the account end.
+    pub(crate) async fn finish_reset(&self, token: &str, password: Password) -> Result<bool, LoginError> {
+        let hash = self.hasher.hash(password).await.ok_or(LoginError::Busy)?;
+        Ok(self.store.finish_reset(&hash_of(token), &hash).await?)
     }
 
     async fn begin(&self, account: Account, now_s: u64) -> Result<LoggedIn, LoginError> {

@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::{Statement, Store, StoreError};
-use crate::domain::{Account, AccountId, Email, Role, SessionId};
+use crate::domain::{Account, AccountId, Email, Owner, Role, SessionId};
 
 /// An account, as it is stored for the first time.
 #[derive(Clone, Debug)]
@@ -64,6 +64,13 @@ static FAILURES: Statement = Statement::new(
 );
 
 static FORGET_OLD: Statement = Statement::new("delete from login_failure where forget_at <= {now}");
+static OPEN_RESET: Statement = Statement::new(
+    "insert into password_reset (token_hash, account_id, expires_at) values ($1, $2, {now} + $3)",
+);
+static FORGET_RESETS: Statement = Statement::new("delete from password_reset where expires_at <= {now}");
+static USE_RESET: Statement = Statement::new(
+    "delete from password_reset where token_hash = $1 and expires_at > {now} returning account_id",
+);
 static END_OLD: Statement = Statement::new("delete from session where expires_at <= {now}");
 
 impl Store {
@@ -141,6 +148,48 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps the hash of a secret with which an account's password can be set, once.
+    pub async fn open_reset(
+        &self,
+        token_hash: &str,
+        account: &AccountId,
+        ttl: Duration,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.writing().await?;
+        sqlx::query(self.sql(&FORGET_RESETS)).execute(&mut *tx).await?;
+        sqlx::query(self.sql(&OPEN_RESET))
+            .bind(token_hash)
+            .bind(account.as_str())
+            .bind(super::millis(ttl))
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Sets the password of the account that the secret was for, uses up all its secrets and ends all its logins; false
+    /// where there is no such secret.
+    pub async fn finish_reset(&self, token_hash: &str, password: &str) -> Result<bool, StoreError> {
+        let mut tx = self.writing().await?;
+        let query = sqlx::query_scalar(self.sql(&USE_RESET)).bind(token_hash);
+        let Some(account): Option<String> = query.fetch_optional(&mut *tx).await? else {
+            return Ok(false);
+        };
+        let set = "update account set password = $2 where id = $1 and deleted_at is null";
+        let done = sqlx::query(set)
+            .bind(&account)
+            .bind(password)
+            .execute(&mut *tx)
+            .await?;
+        for statement in [
+            "delete from session where account_id = $1",
+            "delete from password_reset where account_id = $1",
+        ] {
+            sqlx::query(statement).bind(&account).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Gives an account another role.
     pub async fn set_role(&self, account: &AccountId, role: Role) -> Result<bool, StoreError> {
         let query = sqlx::query("update account set role = $2 where id = $1 and deleted_at is null");
@@ -164,6 +213,10 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
         }
+        sqlx::query("update orders set email = '' where owner = $1")
+            .bind(Owner::account(account).as_str())
+            .execute(&mut *tx)
+            .await?;
         let done = sqlx::query(self.sql(&DELETE))
             .bind(account.as_str())
             .execute(&mut *tx)
