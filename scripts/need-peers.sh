@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Peers that nobody here wrote, from PyPI: the tests send them mail, have them read calendars and check tickets. They are
+# Peers that nobody here wrote, from PyPI: the tests send them mail, have them read calendars,
+# check tickets, and call everything that the description of the booking service describes. They are
 # installed into a folder of their own under target/tools, so that nothing outside this folder changes.
 set -euo pipefail
 source "$(dirname "$0")/need.sh"
 
-peers=(aiosmtpd==1.4.6 cryptography==50.0.2 icalendar==7.3.0)
+peers=(aiosmtpd==1.4.6 cryptography==50.0.2 icalendar==7.3.0 schemathesis==4.32.5)
 venv=$tools/peers
 python=$venv/bin/python
 
 is_there() {
     [ -x "$python" ] && [ "$(cat "$venv/installed" 2>/dev/null)" = "${peers[*]}" ] &&
-        "$python" -c 'import aiosmtpd.smtp, cryptography, icalendar' 2>/dev/null
+        "$python" -c 'import aiosmtpd.smtp, cryptography, icalendar, schemathesis' 2>/dev/null
 }
 
 is_there && exit 0
@@ -29,6 +30,6 @@ python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "${peers[@]}"
 printf '%s' "${peers[*]}" >"$venv/installed"
 if ! is_there; then
-    say "${peers[*]} were installed and cannot be imported: $python -c 'import aiosmtpd.smtp, cryptography, icalendar'"
+    say "${peers[*]} were installed and cannot be imported: $python -c 'import aiosmtpd.smtp, cryptography, icalendar, schemathesis'"
     exit 69
 fi

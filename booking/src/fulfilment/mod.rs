@@ -84,6 +84,9 @@ impl Fulfilment {
     /// Has what is due of an order done now, and waits for it, but not longer than that.
     pub(crate) async fn hurry(&self, order: &OrderId, within: Duration) {
         let mut worked = self.worked.subscribe();
+        if matches!(self.store.next_due(order).await, Ok(None)) {
+            return;
+        }
         self.wake.notify_one();
         let done = async {
             while let Ok(other) = worked.recv().await {

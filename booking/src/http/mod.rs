@@ -10,6 +10,7 @@ mod holds;
 mod idempotency;
 mod input;
 mod negotiate;
+mod openapi;
 mod order_page;
 mod order_wire;
 mod orders;
@@ -79,6 +80,7 @@ fn calls() -> Router<Arc<App>> {
         .route("/password/reset", get(password::reset_page).post(password::reset))
         .route("/account", get(accounts::account).delete(accounts::delete))
         .route("/account/delete", post(accounts::delete))
+        .route("/openapi.json", get(openapi::show))
         .route("/jwks.json", get(accounts::jwks))
         .route("/events", get(events::list))
         .route("/events/{event}", get(events::detail))

@@ -1,0 +1,303 @@
+//! Every call: who may make it, what it takes, what it answers.
+
+use serde_json::{Map, Value, json};
+
+use super::shapes::{named, of_type, text};
+
+/// One call.
+struct Call {
+    method: &'static str,
+    path: &'static str,
+    what: &'static str,
+    open: bool,
+    query: Vec<Value>,
+    body: Option<Value>,
+    answers: Vec<(u16, Option<Value>)>,
+}
+
+impl Call {
+    fn new(method: &'static str, path: &'static str, what: &'static str) -> Self {
+        Self {
+            method,
+            path,
+            what,
+            open: false,
+            query: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+        }
+    }
+
+    /// Needs no login.
+    fn open(mut self) -> Self {
+        self.open = true;
+        self
+    }
+
+    fn query(mut self, name: &str, schema: Value, what: &str) -> Self {
+        self.query
+            .push(json!({ "name": name, "in": "query", "schema": schema, "description": what }));
+        self
+    }
+
+    fn takes(mut self, schema: Value) -> Self {
+        self.body = Some(schema);
+        self
+    }
+
+    fn answers(mut self, status: u16, schema: Value) -> Self {
+        self.answers
+            .push((status, Some(json!({ "application/json": { "schema": schema } }))));
+        self
+    }
+
+    fn gives(mut self, kind: &str) -> Self {
+        self.answers.push((200, Some(json!({ kind: {} }))));
+        self
+    }
+
+    fn says_nothing(mut self) -> Self {
+        self.answers.push((204, None));
+        self
+    }
+
+    fn described(&self) -> Value {
+        let mut responses = Map::new();
+        for (status, content) in &self.answers {
+            let mut response = json!({ "description": "As asked." });
+            if let Some(content) = content {
+                response["content"] = content.clone();
+            }
+            responses.insert(status.to_string(), response);
+        }
+        responses.insert(
+            "default".to_owned(),
+            json!({ "$ref": "#/components/responses/Problem" }),
+        );
+        let mut parameters = self.query.clone();
+        for part in self.path.split('/') {
+            if let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+                parameters
+                    .push(json!({ "name": name, "in": "path", "required": true, "schema": segment(name) }));
+            }
+        }
+        if matches!(self.method, "post" | "delete" | "patch") && !self.open {
+            parameters.push(json!({
+                "name": "Idempotency-Key", "in": "header",
+                "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+            }));
+        }
+        let mut call = json!({ "summary": self.what, "parameters": parameters, "responses": responses });
+        if self.open {
+            call["security"] = json!([]);
+        }
+        if let Some(schema) = &self.body {
+            call["requestBody"] = json!({
+                "required": true, "content": { "application/json": { "schema": schema } },
+            });
+        }
+        call
+    }
+}
+
+/// What stands in a path.
+fn segment(name: &str) -> Value {
+    match name {
+        "event" | "showtime" => json!({ "type": "integer", "minimum": 1, "maximum": (1_i64 << 53) - 1 }),
+        _ => json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" }),
+    }
+}
+
+fn list(items: &str, name: &str) -> Value {
+    let mut properties = Map::new();
+    properties.insert(name.to_owned(), json!({ "type": "array", "items": named(items) }));
+    json!({ "type": "object", "required": [name], "properties": properties })
+}
+
+fn body(required: &[&str], properties: Value) -> Value {
+    json!({
+        "type": "object", "required": required, "properties": properties, "additionalProperties": false,
+    })
+}
+
+fn catalogue() -> Vec<Call> {
+    let words = |what| json!({ "type": "string", "maxLength": what });
+    vec![
+        Call::new("get", "/events", "Events with a showtime to come.")
+            .open()
+            .query("q", words(200), "Words in the title or description.")
+            .query("city", words(200), "Only there.")
+            .query(
+                "category",
+                text(),
+                "theatre, opera, ballet, concert, film, festival, talk, sport, fair",
+            )
+            .query("after", of_type("integer"), "The last page's `next_after`.")
+            .query(
+                "limit",
+                json!({ "type": "integer", "minimum": 1, "maximum": 200 }),
+                "How many.",
+            )
+            .answers(200, named("Events")),
+        Call::new("get", "/events/{event}", "One event with its showtimes.")
+            .open()
+            .answers(200, named("Event")),
+        Call::new("get", "/showtimes/{showtime}", "One showtime with its seats.")
+            .open()
+            .answers(200, of_type("object")),
+        Call::new("get", "/showtimes/{showtime}/seats", "The seats as they are now.")
+            .open()
+            .answers(200, of_type("object")),
+    ]
+}
+
+fn accounts() -> Vec<Call> {
+    let password = || json!({ "type": "string", "minLength": 8, "maxLength": 200 });
+    vec![
+        Call::new("post", "/signup", "Makes an account and logs it in.")
+            .open()
+            .takes(body(
+                &["username", "password"],
+                json!({ "username": text(), "password": password(), "email": text(), "location": text() }),
+            ))
+            .answers(201, named("LoggedIn")),
+        Call::new("post", "/login", "Logs in.")
+            .open()
+            .takes(body(
+                &["username", "password"],
+                json!({ "username": text(), "password": text() }),
+            ))
+            .answers(200, named("LoggedIn")),
+        Call::new("post", "/logout", "Ends this login.")
+            .open()
+            .says_nothing(),
+        Call::new(
+            "post",
+            "/password/forgot",
+            "Has a link for a new password mailed.",
+        )
+        .open()
+        .takes(body(&["username"], json!({ "username": text() })))
+        .answers(202, of_type("object")),
+        Call::new("post", "/password/reset", "Sets a new password, once.")
+            .open()
+            .takes(body(
+                &["token", "password"],
+                json!({ "token": text(), "password": password() }),
+            ))
+            .says_nothing(),
+        Call::new("get", "/account", "One's own account.").answers(200, named("Account")),
+        Call::new("get", "/jwks.json", "What user tokens are verified with.")
+            .open()
+            .answers(200, of_type("object")),
+    ]
+}
+
+fn seats() -> Vec<Call> {
+    let quantity = || json!({ "type": "integer", "minimum": 1, "maximum": 100 });
+    let reserve = json!({
+        "type": "object", "required": ["showtime"], "additionalProperties": false,
+        "properties": {
+            "showtime": { "type": "integer", "minimum": 1 },
+            "seats": { "type": "array", "items": text(), "minItems": 1, "maxItems": 100 },
+            "best_available": {
+                "type": "object", "required": ["quantity"], "additionalProperties": false,
+                "properties": {
+                    "quantity": quantity(), "section": text(), "accessible": of_type("boolean"),
+                    "max_price": { "type": "integer", "minimum": 0 },
+                },
+            },
+            "section": text(),
+            "quantity": quantity(),
+        },
+    });
+    vec![
+        Call::new(
+            "post",
+            "/reserve",
+            "Holds seats by name, the best available, or general admission.",
+        )
+        .takes(reserve)
+        .answers(201, named("Hold")),
+        Call::new("get", "/holds/{hold}", "One's own hold.").answers(200, named("Hold")),
+        Call::new("delete", "/holds/{hold}", "Gives the seats back.").answers(200, list("Seat", "released")),
+        Call::new("post", "/holds/{hold}/extend", "Makes the hold longer, once.").answers(200, named("Hold")),
+        Call::new("get", "/showtimes/{showtime}/holds/me", "One's own holds there.")
+            .open()
+            .answers(200, list("Hold", "holds")),
+    ]
+}
+
+fn orders() -> Vec<Call> {
+    vec![
+        Call::new(
+            "post",
+            "/book",
+            "Makes an order of a hold, and the payment for it.",
+        )
+        .takes(body(&["hold"], json!({ "hold": text(), "email": text() })))
+        .answers(200, named("Order"))
+        .answers(201, named("Order")),
+        Call::new("get", "/orders", "One's own orders.").answers(200, list("Order", "orders")),
+        Call::new("get", "/orders/{order}", "One order.")
+            .query(
+                "returned",
+                of_type("boolean"),
+                "Comes back from paying: the provider is asked.",
+            )
+            .answers(200, named("Order")),
+        Call::new(
+            "post",
+            "/orders/{order}/cancel",
+            "Calls it off, or gives the tickets back.",
+        )
+        .answers(200, named("Order")),
+        Call::new(
+            "post",
+            "/orders/{order}/review",
+            "An organiser's decision on a payment that differs.",
+        )
+        .takes(body(&["accept"], json!({ "accept": of_type("boolean") })))
+        .answers(200, named("Order")),
+        Call::new("get", "/orders/{order}/tickets.pdf", "Its tickets, to print.").gives("application/pdf"),
+        Call::new("get", "/tickets", "One's own tickets, bought or given.")
+            .answers(200, list("Ticket", "tickets")),
+        Call::new("get", "/tickets/{ticket}", "One ticket with its code.").answers(200, named("Ticket")),
+        Call::new("get", "/tickets/{ticket}/code.svg", "Its code as a picture.").gives("image/svg+xml"),
+        Call::new("get", "/tickets/{ticket}/ticket.pdf", "It, to print.").gives("application/pdf"),
+        Call::new(
+            "get",
+            "/tickets/{ticket}/calendar.ics",
+            "Its date for a calendar.",
+        )
+        .gives("text/calendar"),
+        Call::new(
+            "post",
+            "/tickets/{ticket}/transfer",
+            "Gives it to another account.",
+        )
+        .takes(body(&["username"], json!({ "username": text() })))
+        .answers(200, of_type("object")),
+        Call::new(
+            "get",
+            "/tickets/keys.json",
+            "With what scanners check tickets without a network.",
+        )
+        .open()
+        .answers(200, of_type("object")),
+        Call::new("post", "/checkin", "The gate: marks a ticket used, once.")
+            .takes(body(&["code"], json!({ "code": text(), "showtime": text() })))
+            .answers(200, of_type("object")),
+    ]
+}
+
+pub(super) fn paths() -> Value {
+    let mut paths = Map::new();
+    for call in [catalogue(), accounts(), seats(), orders()].into_iter().flatten() {
+        let path = paths
+            .entry(call.path.to_owned())
+            .or_insert_with(|| Value::Object(Map::new()));
+        path[call.method] = call.described();
+    }
+    Value::Object(paths)
+}
