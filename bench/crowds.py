@@ -18,13 +18,18 @@ def rehearse(edge, *arguments, seconds):
     return json.loads(ran.stdout)["findings"]
 
 
-def promises(report, name, findings):
-    broken = [f["promise"] for f in findings["promises"] if f["verdict"] == "broken"]
-    report.line(f"{name}: promises broken", len(broken), 0, detail=", ".join(broken) or f"seen: {findings['fans']}")
+def broken(findings):
+    """The promises that were; raises where the two that matter most could not be looked at."""
+    verdicts = {finding["promise"]: finding["verdict"] for finding in findings["promises"]}
     for promise in ("admitted_in_order", "within_limit"):
-        verdict = next(f["verdict"] for f in findings["promises"] if f["promise"] == promise)
-        if verdict == "unchecked":
-            raise CannotMeasure(f"{name}: the rehearsal could not check {promise}")
+        if verdicts[promise] == "unchecked":
+            raise CannotMeasure(f"the rehearsal could not check {promise}")
+    return [promise for promise, verdict in verdicts.items() if verdict == "broken"]
+
+
+def promises(report, name, findings):
+    names = broken(findings)
+    report.line(f"{name}: promises broken", len(names), 0, detail=", ".join(names) or f"seen: {findings['fans']}")
 
 
 def at_a_rate(report, options):

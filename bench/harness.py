@@ -115,6 +115,14 @@ class Process:
         raise CannotMeasure("this kernel does not tell RssAnon")
 
 
+def memory_free_bytes():
+    """What this machine could still give to processes without taking it from others."""
+    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise CannotMeasure("this kernel does not tell MemAvailable")
+
+
 def get(port, path="/", headers=None, method="GET", body=None):
     """One request: status, headers as a list, body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -127,11 +135,13 @@ def get(port, path="/", headers=None, method="GET", body=None):
 
 
 class Edge(Process):
-    """`tidegate proxy` with bench/edge.toml, a fresh data directory and the figures given."""
+    """`tidegate proxy` with bench/edge.toml, a fresh data directory and the figures given.
 
-    def __init__(self, name, origin_port, mode, active_max, admit_per_min):
+    With `store`, a URL, the line lives there; `like` is another edge of it, whose keys this one has too."""
+
+    def __init__(self, name, origin_port, mode, active_max, admit_per_min, store=None, like=None):
         self.port, self.admin_port = free_ports(2)
-        folder = OUT / name
+        self.folder = folder = OUT / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         config = folder / "edge.toml"
@@ -139,7 +149,13 @@ class Edge(Process):
             "PORT": self.port, "ADMIN_PORT": self.admin_port, "DATA": folder / "data", "ORIGIN_PORT": origin_port,
             "MODE": mode, "ACTIVE_MAX": active_max, "ADMIT_PER_MIN": admit_per_min,
         }))
+        if like is not None:
+            (folder / "data").mkdir()
+            # With its mode: keys that others may read are refused.
+            shutil.copy(like.folder / "data" / "keys.json", folder / "data" / "keys.json")
         env = {"TIDEGATE_ADMIN_TOKEN": TOKEN, "TIDEGATE_LOG": "warn"}
+        if store is not None:
+            env["TIDEGATE_STORE_URL"] = store
         super().__init__(name, [binary("tidegate"), "proxy", "--config", str(config)], env=env)
         try:
             self.wait_for(self.admin_port, "/ready")
@@ -154,6 +170,14 @@ class Edge(Process):
         if status >= 300:
             raise CannotMeasure(f"{method} {path}: {status} {answer[:200]!r}")
         return json.loads(answer) if answer else None
+
+    def metrics(self):
+        """Every series by its name and labels as they are written."""
+        status, _, text = get(self.admin_port, "/metrics", {"Authorization": f"Bearer {TOKEN}"})
+        if status != 200:
+            raise CannotMeasure(f"/metrics: {status}")
+        pairs = (line.rpartition(" ") for line in text.decode().splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
 
     def warm_up(self):
         """A few of everything, so that what is set up once is not counted."""

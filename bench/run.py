@@ -15,6 +15,7 @@ import crowds
 import pages
 import redis_lines
 import sockets
+import three_edges
 from harness import OUT, ROOT, CannotMeasure, binary
 from report import Report
 
@@ -38,6 +39,7 @@ MEASUREMENTS = {
     "sockets": sockets.run,
     "rate": crowds.at_a_rate,
     "limit": crowds.at_the_limit,
+    "three-edges": three_edges.run,
     "redis-joins": redis_lines.joins,
     "redis-pace": redis_lines.pace,
     "redis-ticks": redis_lines.full_ticks,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tidegate_config::Config;
+use tidegate_config::{Config, Store};
 
 use crate::parts::AdminToken;
 
@@ -44,6 +44,11 @@ pub(crate) fn print(config: &Config, addresses: &Addresses, token: &AdminToken) 
     }
     if let Some(search) = addresses.search {
         println!("  search    http://{search}/search?q=ghost&city=chico   (behind the site)");
+    }
+    match &config.store {
+        Store::Embedded => println!("  line      in this process, and in its journal under data"),
+        // Without its password.
+        Store::Redis(store) => println!("  line      in {}", store.url),
     }
     println!("  data      {}", config.edge.data_dir.display());
     for room in &config.rooms {

@@ -365,7 +365,7 @@ async fn two_pages_for_a_hold_without_scripts_lead_to_the_order() {
     let shop = Running::new().await;
     let fan = Buyer::new(&shop).await;
     let hold = fan.hold(SHOWTIME, &["A-1"]).await;
-    let page = fan.page(&format!("/holds/{hold}/checkout")).await;
+    let page = fan.page(&format!("/checkout/{hold}")).await;
     assert!(
         page.text.contains("action=\"/book\"") && page.text.contains(&hold),
         "{page:?}"

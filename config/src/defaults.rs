@@ -86,6 +86,16 @@ pub const MAX_REPLICA_LAG: Duration = Duration::from_secs(10);
 /// The same for a server that is alone: nothing takes its place but itself, with what it wrote a second ago.
 pub const MAX_REPLICA_LAG_ALONE: Duration = Duration::from_secs(1);
 
+/// The page to log in at, where most sites have it, booking among them.
+pub const LOGIN_PATH: &str = "/login";
+
+/// The cookie in which booking keeps a login.
+pub const USER_COOKIE: &str = "booking_user";
+
+/// How long keys of users are believed that cannot be read again: longer than any restart of the service that has them,
+/// and long enough for somebody to be woken. A key that was taken back is believed no longer than this, at worst.
+pub const KEYS_TTL: Duration = Duration::from_secs(3600);
+
 /// Booking's database, a file under `data_dir`.
 pub const DATABASE_FILE: &str = "booking.db";
 

@@ -11,7 +11,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{Guard, Mode, Problems, parse};
+    use crate::{Auth, Guard, Mode, Problems, parse};
 
     #[test]
     fn what_up_runs_is_a_room_before_booking_and_search() -> Result<(), Problems> {
@@ -29,16 +29,23 @@ mod tests {
             Some("http://127.0.0.1:8080/_tidegate/jwks.json")
         );
         assert_eq!(search.catalogue_url, "http://127.0.0.1:8081");
-        for path in [
-            "/assets/**",
-            "/account/**",
-            "/orders/**",
-            "/tickets/**",
-            "/login",
-            "/health",
+        let users = config.users.expect("up knows who is logged in");
+        assert_eq!(users.jwks_url, "http://127.0.0.1:8081/jwks.json");
+        for (path, auth) in [
+            ("/assets/**", Auth::None),
+            ("/signup", Auth::None),
+            ("/login", Auth::None),
+            ("/account/**", Auth::User),
+            ("/orders/**", Auth::User),
+            ("/tickets/**", Auth::User),
+            ("/pay/**", Auth::None),
+            ("/payments/webhook", Auth::None),
+            ("/checkin/**", Auth::None),
+            ("/health", Auth::None),
         ] {
             let route = config.routes.iter().find(|route| route.path == path);
-            assert_eq!(route.map(|route| &route.guard), Some(&Guard::Free), "{path}");
+            let found = route.map(|route| (&route.guard, route.auth));
+            assert_eq!(found, Some((&Guard::Free, auth)), "{path}");
         }
         let last = config.routes.last().expect("up has routes");
         assert_eq!(

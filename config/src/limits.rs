@@ -77,6 +77,12 @@ pub const REFRESH_EVERY: RangeInclusive<Duration> =
 /// `max_replica_lag`: Redis counts it in whole seconds; of more than a minute nobody would say that it failed over.
 pub const MAX_REPLICA_LAG: RangeInclusive<Duration> = secs(1, 60);
 
+/// `keys_ttl`: keys are read again every minute, so less than that would forget them between two readings.
+pub const KEYS_TTL: RangeInclusive<Duration> = secs(120, 7 * 24 * 3600);
+
+/// Characters of a cookie's name.
+pub const COOKIE_NAME_LEN_MAX: usize = 64;
+
 /// Servers of a store's URL. They are asked one after the other, and name the rest of their deployment.
 pub const STORE_NODES_MAX: usize = 64;
 

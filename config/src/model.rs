@@ -26,6 +26,8 @@ pub struct Config {
     pub rooms: Vec<Room>,
     /// Which requests go where, first match first.
     pub routes: Vec<Route>,
+    /// Whose word on users counts; there wherever a route asks for one.
+    pub users: Option<Users>,
     /// The booking service, where this process runs one.
     pub booking: Option<Booking>,
     /// The search service, where this process runs one.
@@ -240,6 +242,8 @@ pub struct Route {
     pub upstream: String,
     /// Guarded by a room, or free.
     pub guard: Guard,
+    /// Who has to be behind a request.
+    pub auth: Auth,
 }
 
 /// A route is guarded by a room or says that it is free.
@@ -249,6 +253,28 @@ pub enum Guard {
     Room(RoomId),
     /// Everyone passes.
     Free,
+}
+
+/// Who has to be behind a request, beside what guards its route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Anyone.
+    None,
+    /// Somebody who has logged in.
+    User,
+}
+
+/// `[users]`: who says who is logged in, and where one logs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Users {
+    /// Where the service that signs user tokens publishes its public keys.
+    pub jwks_url: String,
+    /// The site's page to log in at, a path. Browsers are sent there, with `return_to`.
+    pub login_path: String,
+    /// The cookie with the user token; under TLS its name begins with `__Host-`, which is not written here.
+    pub cookie: String,
+    /// For how long keys that were read go on being believed while they cannot be read again.
+    pub keys_ttl: Duration,
 }
 
 /// `[search]`: the search service.

@@ -24,7 +24,8 @@ pub struct Overrides {
     pub data_dir: Option<PathBuf>,
     /// `store.url`. The rest of `[store]` stays as the file has it.
     pub store_url: Option<StoreUrl>,
-    /// `booking.listen`. What led to the old address (an upstream's server, `search.catalogue_url`) follows.
+    /// `booking.listen`. What led to the old address (an upstream's server, `search.catalogue_url`, `users.jwks_url`)
+    /// follows.
     pub booking_listen: Option<SocketAddr>,
     /// `search.listen`. An upstream's server that led to the old address follows.
     pub search_listen: Option<SocketAddr>,
@@ -121,7 +122,7 @@ fn keep<T>(name: &str, value: Option<Result<T, Wrong>>, list: &mut Vec<Problem>)
 
 impl Config {
     /// This configuration with `overrides` on top. Addresses inside it that led to a listener which moved follow it:
-    /// servers of upstreams, the catalogue's URL and the one of the edge's public keys.
+    /// servers of upstreams, the catalogue's URL and those of the edge's and the users' public keys.
     ///
     /// # Errors
     /// Two listeners want the same address now.
@@ -169,8 +170,12 @@ impl Config {
                 *server = reachable(to).to_string();
             }
         }
-        if let (Some(search), Some((from, to))) = (&mut self.search, booking) {
-            follow(&mut search.catalogue_url, from, to);
+        if let Some((from, to)) = booking {
+            let catalogue = self.search.iter_mut().map(|search| &mut search.catalogue_url);
+            let keys = self.users.iter_mut().map(|users| &mut users.jwks_url);
+            for url in catalogue.chain(keys) {
+                follow(url, from, to);
+            }
         }
         let list = listeners::clashes(&self);
         if list.is_empty() {
@@ -274,6 +279,8 @@ mod tests {
             Some("http://127.0.0.1:7000/_tidegate/jwks.json")
         );
         assert_eq!(search.catalogue_url, "http://127.0.0.1:8082");
+        let users = config.users.expect("users");
+        assert_eq!(users.jwks_url, "http://127.0.0.1:8082/jwks.json");
         assert_eq!(booking.public_url, "http://127.0.0.1:7000");
         assert_eq!(
             (booking.listen, search.listen, config.edge.admin_listen),

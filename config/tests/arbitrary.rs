@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use tidegate_config::{Guard, examples, parse};
+use tidegate_config::{Auth, Guard, examples, parse};
 
 /// Reads a text and checks what came out.
 fn judge(text: &str) {
@@ -40,6 +40,7 @@ fn judge(text: &str) {
                 if let Guard::Room(id) = &route.guard {
                     assert!(config.rooms.iter().any(|room| room.id == *id));
                 }
+                assert!(route.auth == Auth::None || config.users.is_some());
             }
             if let Some(booking) = &config.booking {
                 assert!(!booking.require_admission || booking.jwks_url.is_some());
@@ -60,6 +61,7 @@ fn line() -> impl Strategy<Value = String> {
         "[room.page]",
         "[room.page.texts.es]",
         "[[route]]",
+        "[users]",
         "[booking]",
         "[search]",
         "[[edge]]",
@@ -90,6 +92,10 @@ fn line() -> impl Strategy<Value = String> {
         "upstream",
         "room",
         "free",
+        "auth",
+        "login_path",
+        "cookie",
+        "keys_ttl",
         "database_url",
         "require_admission",
         "jwks_url",
@@ -124,6 +130,7 @@ fn line() -> impl Strategy<Value = String> {
             "['127.0.0.1:1']",
             "['GET']",
             "'auto'",
+            "'user'",
             "1979-05-27",
             "{ x = true }",
             "['a.com']",

@@ -219,7 +219,7 @@ fn port_0_and_tls_leave_no_url_to_guess() {
 fn the_reference_has_every_key() {
     let readme = include_str!("../README.md");
     let text = "[zz]\n[edge]\nzz = 1\n[edge.tls]\nzz = 1\n[store]\nzz = 1\n[[upstream]]\nzz = 1\n[[room]]\nzz = 1\n[room.page]\nzz = 1\n\
-                [[route]]\nzz = 1\n[booking]\nzz = 1\n[booking.payments]\nzz = 1\nprovider = 'stripe'\n[booking.mail]\nzz = 1\n[search]\nzz = 1\n";
+                [[route]]\nzz = 1\n[users]\nzz = 1\n[booking]\nzz = 1\n[booking.payments]\nzz = 1\nprovider = 'stripe'\n[booking.mail]\nzz = 1\n[search]\nzz = 1\n";
     let mut known: Vec<String> = Vec::new();
     for problem in problems(text).list {
         let Some(keys) = problem.remedy.strip_prefix("remove it; known here: ") else {

@@ -4,6 +4,8 @@
 //! every address. Pingora's own process management is not used; its HTTP proxy runs as a service on this process's
 //! runtime, on sockets bound here.
 
+mod error;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -20,9 +22,9 @@ use pingora::server::configuration::ServerConf;
 use pingora::services::{Service as _, listening};
 use tidegate_config::{Config, Store, Tls};
 use tidegate_queue::line::Settings;
-use tidegate_queue::store::redis::{ConnectError, Redis};
-use tidegate_queue::store::{JournalError, LineStore, MemoryStore, StoreError, SystemMoment};
-use tidegate_queue::tokens::{KeyFile, KeyFileError, KeyRing};
+use tidegate_queue::store::redis::Redis;
+use tidegate_queue::store::{LineStore, MemoryStore, SystemMoment};
+use tidegate_queue::tokens::{KeyFile, KeyRing};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -30,94 +32,19 @@ use crate::admin::{self, AdminState};
 use crate::front::Front;
 use crate::gatekeeper::Gatekeeper;
 use crate::metrics::Metrics;
-use crate::page::ThemeError;
-use crate::request::route::BadRoute;
 use crate::room::{Driver, Room};
 use crate::service::Service;
 use crate::shared::Shared;
 use crate::upstreams::Upstreams;
+use crate::users::Users;
+use crate::users::reader::Reader;
+
+pub use error::StartError;
 
 /// The key file's name under `data_dir`.
 pub const KEY_FILE: &str = "keys.json";
 /// A key file that changed is read again within this.
 const KEYS_EVERY: Duration = Duration::from_secs(5);
-
-/// Why an edge does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An address is taken or not ours.
-    #[error("cannot listen on {address} ({what}): {source}{}", hint(source))]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// What for.
-        what: &'static str,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The data directory cannot be used.
-    #[error("cannot use the data directory {}: {source}; choose another with --data-dir, or make this one writable", path.display())]
-    DataDir {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The keys.
-    #[error(transparent)]
-    Keys(#[from] KeyFileError),
-    /// A journal.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The Redis that holds the lines.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// A line did not take its first tick.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A room's page.
-    #[error("room {room}: {source}")]
-    Theme {
-        /// Which room.
-        room: String,
-        /// What is wrong with it.
-        source: ThemeError,
-    },
-    /// A route.
-    #[error(transparent)]
-    Route(#[from] BadRoute),
-    /// An upstream's server.
-    #[error("upstream {upstream}: cannot resolve {server}: {source}")]
-    Upstream {
-        /// Which upstream.
-        upstream: String,
-        /// Which server.
-        server: String,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The certificate.
-    #[error("cannot use the certificate {} with the key {}: {reason}", cert.display(), key.display())]
-    Tls {
-        /// Certificate file.
-        cert: PathBuf,
-        /// Key file.
-        key: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-}
-
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "; stop what listens there, or choose another address with --listen or --admin-listen"
-        }
-        io::ErrorKind::PermissionDenied => "; ports under 1024 need privileges: choose another address",
-        io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
-        _ => "",
-    }
-}
 
 /// An edge whose addresses are bound and whose rooms have begun; nothing is served yet.
 pub struct Edge {
@@ -129,6 +56,7 @@ pub struct Edge {
     ready: Arc<AtomicBool>,
     gatekeeper: Arc<Gatekeeper>,
     upstreams: Upstreams,
+    user_keys: Option<Reader>,
     in_flight: Arc<AtomicUsize>,
     tls: Option<Tls>,
     key_path: PathBuf,
@@ -185,7 +113,13 @@ impl Edge {
         let shared = Shared::new(rooms.clone(), ring, metrics.clone(), edge);
         let in_flight = Arc::new(AtomicUsize::new(0));
         let upstreams = Upstreams::resolve(&config.upstreams)?;
-        let gatekeeper = Arc::new(Gatekeeper::new(shared.clone(), config, &upstreams)?);
+        let users = config.users.as_ref().map(|users| Arc::new(Users::new(users)));
+        let user_keys = users
+            .as_ref()
+            .map(|users| Reader::new(users.clone(), metrics.clone()));
+        let user_keys = user_keys.transpose()?;
+        let gatekeeper = Gatekeeper::new(shared.clone(), config, &upstreams, users.as_ref())?;
+        let gatekeeper = Arc::new(gatekeeper);
         let ready = Arc::new(AtomicBool::new(false));
         let admin_state = AdminState::new(rooms, metrics, admin_token, ready.clone());
         let drain_within = edge.drain_within;
@@ -199,6 +133,7 @@ impl Edge {
             ready,
             gatekeeper,
             upstreams,
+            user_keys,
             in_flight,
             tls,
             key_path,
@@ -231,6 +166,9 @@ impl Edge {
             tasks.spawn(async move { room.reminders.run(stopped).await });
         }
         tasks.spawn(follow_keys(self.shared.clone(), self.key_path, stopped.clone()));
+        if let Some(user_keys) = self.user_keys {
+            tasks.spawn(user_keys.follow(stopped.clone()));
+        }
         let admin = admin::serve(self.admin, self.admin_state, stopped.clone());
         tasks.spawn(async move {
             if let Err(error) = admin.await {

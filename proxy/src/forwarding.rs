@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::header::{COOKIE, HOST, SET_COOKIE};
-use http::{HeaderValue, Version};
+use http::{HeaderMap, HeaderValue, Version};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use tidegate_queue::tokens::{Assertion, KeyRing};
@@ -13,9 +13,12 @@ use tidegate_queue::tokens::{Assertion, KeyRing};
 use crate::gatekeeper::Pass;
 use crate::request::{cookies, headers, origin};
 use crate::room::{Live, Room};
+use crate::shared::Shared;
 
 // As they are written: Pingora keeps the spelling of names, and takes one that is spelled out as it is.
 const ASSERTION: &str = "Tidegate-Assertion";
+/// The account behind a request, on routes that ask for a user. As all of our names it is taken off what comes in.
+const USER: &str = "Tidegate-User";
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 const FORWARDED_PROTO: &str = "X-Forwarded-Proto";
 const FORWARDED_HOST: &str = "X-Forwarded-Host";
@@ -42,6 +45,9 @@ pub fn prepare(request: &mut RequestHeader, pass: &Pass, peer: IpAddr, ring: &Ke
         && let Some(assertion) = assertion(ring, room, live)
     {
         request.insert_header(ASSERTION, assertion)?;
+    }
+    if let Some(user) = &pass.user {
+        request.insert_header(USER, user.clone())?;
     }
     let before = request.headers.get(headers::X_FORWARDED_FOR);
     let chain = match before.and_then(|value| value.to_str().ok()) {
@@ -112,18 +118,42 @@ fn assertion(ring: &KeyRing, room: &Room, live: &Live) -> Option<HeaderValue> {
     })
 }
 
+/// Whether an answer on a free route says that the fan is done: an order whose page needs no turn ends the visit in which
+/// its seats were chosen.
+pub fn ends_a_visit_elsewhere(response: &ResponseHeader, pass: &Pass) -> bool {
+    pass.visit.is_none() && origin::commands(&response.headers).release
+}
+
+/// Ends the visits that the request's own cookies name.
+pub async fn end_named_visits(asked: &HeaderMap, pass: &mut Pass, shared: &Shared) {
+    for room in shared.rooms.values() {
+        let names = room.names(pass.secure);
+        let Some(token) = cookies::find(asked, &names.visit) else {
+            continue;
+        };
+        if let Some((live, _)) = room.visit(&shared.ring.load(), token).await {
+            end(room, &live, pass);
+        }
+    }
+}
+
+fn end(room: &Room, live: &Live, pass: &mut Pass) {
+    room.visits.end(live.id);
+    room.inbox.end(live.id);
+    let names = room.names(pass.secure);
+    let gone = [names.clear(&names.visit), names.clear(&names.place)];
+    pass.cookies.extend(gone.into_iter().flatten());
+}
+
 /// Takes what an origin's answer says to the edge, and makes the rest what the fan is to see.
 pub fn heed(response: &mut ResponseHeader, pass: &mut Pass) -> Result<()> {
-    if let Some((room, live)) = &pass.visit {
+    if let Some((room, live)) = pass.visit.clone() {
         if let Some(stock) = origin::stock(&response.headers) {
             room.set_stock(stock);
         }
         if origin::commands(&response.headers).release {
-            room.visits.end(live.id);
-            room.inbox.end(live.id);
-            let names = room.names(pass.secure);
-            let gone = [names.clear(&names.visit), names.clear(&names.place)];
-            pass.cookies = gone.into_iter().flatten().collect();
+            pass.cookies.clear();
+            end(&room, &live, pass);
         }
     }
     for name in headers::outbound_to_strip(&response.headers) {

@@ -1,8 +1,15 @@
-//! The gate: a pure decision from what is known of a request.
+//! The gate: pure decisions from what is known of a request.
+//!
+//! The room is asked first ([`decide`]) and, of what it lets pass, the user ([`without_user`]). So nobody loses a place
+//! over a password: places go in the order of arrival and not of typing, and the login can be done while waiting. And
+//! the crowd is held where it can be held. The other way round the edge would send all of it to the page to log in at,
+//! which has to be free of the room, and of everything that a site does its hashing of passwords costs the most.
+//! The price is a slot that stands idle while an admitted fan logs in.
 
 use tidegate_config::OnStoreLoss;
 
 use crate::request::asks::Asks;
+use crate::users::NoUser;
 
 /// What guards the route a request took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +71,47 @@ pub fn decide(facts: Facts) -> Verdict {
     }
 }
 
+/// What becomes of a request whose route asks for a user, when none is behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Sent to the page to log in at, and back from there.
+    Login,
+    /// Told that a login is needed.
+    Unauthorized {
+        /// Whether it came with a token, which is not worth anything.
+        sent: bool,
+    },
+    /// Told to come back: whether somebody is behind it cannot be said.
+    Later,
+}
+
+/// Decides about a request that nobody is known to be behind. Whoever cannot be judged is let through no more than
+/// whoever is nobody; but it is not for them to log in again.
+pub fn without_user(why: NoUser, shows_pages: bool) -> Stopped {
+    match (why, shows_pages) {
+        (NoUser::Undecided, _) => Stopped::Later,
+        (NoUser::Missing | NoUser::Invalid, true) => Stopped::Login,
+        (NoUser::Missing, false) => Stopped::Unauthorized { sent: false },
+        (NoUser::Invalid, false) => Stopped::Unauthorized { sent: true },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_user_browsers_log_in_and_programs_are_told_unless_nobody_can_say() {
+        let programs = |why| without_user(why, false);
+        assert_eq!(programs(NoUser::Missing), Stopped::Unauthorized { sent: false });
+        assert_eq!(programs(NoUser::Invalid), Stopped::Unauthorized { sent: true });
+        for why in [NoUser::Missing, NoUser::Invalid] {
+            assert_eq!(without_user(why, true), Stopped::Login);
+        }
+        for shows_pages in [true, false] {
+            assert_eq!(without_user(NoUser::Undecided, shows_pages), Stopped::Later);
+        }
+    }
 
     const ALL: [Asks; 5] = [
         Asks::Navigation,

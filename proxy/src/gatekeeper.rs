@@ -10,12 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
-use tidegate_config::{Config, Guard};
+use tidegate_config::{Auth, Config, Guard};
 
 use crate::edge::StartError;
-use crate::gate::{Facts, Guarded, Verdict, decide};
+use crate::gate::{Facts, Guarded, Stopped, Verdict, decide, without_user};
 use crate::line::{self, Answer, Arrival, Asked, Outcome};
-use crate::request::asks::{Asks, asks};
+use crate::request::asks::{Asks, asks, shows_pages};
 use crate::request::host::Authority;
 use crate::request::path::Canonical;
 use crate::request::problem::{Problem, cases};
@@ -24,6 +24,10 @@ use crate::request::{client, cookies, headers, hygiene, path, raw};
 use crate::room::{Live, Room};
 use crate::shared::Shared;
 use crate::upstreams::Upstreams;
+use crate::users::{Now, Users};
+
+/// After this long somebody who could not be judged may try again: keys that could not be read are asked for as often.
+const AGAIN_AFTER_S: u32 = 2;
 
 /// A request's head, whoever parsed it.
 #[derive(Clone, Copy)]
@@ -60,6 +64,8 @@ pub struct Pass {
     pub upstream: usize,
     /// The visit it belongs to.
     pub visit: Option<(Arc<Room>, Arc<Live>)>,
+    /// The account behind it, where the route asks for one.
+    pub user: Option<HeaderValue>,
     /// Cookies for the answer.
     pub cookies: Vec<HeaderValue>,
     /// The canonical target, where it differs from what the client wrote.
@@ -90,6 +96,8 @@ impl From<Problem> for Step {
 struct Target {
     upstream: usize,
     room: Option<Arc<Room>>,
+    /// Who knows the users, where the route asks for one.
+    users: Option<Arc<Users>>,
 }
 
 /// Decides on every request of this edge.
@@ -100,15 +108,28 @@ pub struct Gatekeeper {
 }
 
 impl Gatekeeper {
-    /// Compiles the routes.
-    pub fn new(shared: Arc<Shared>, config: &Config, upstreams: &Upstreams) -> Result<Self, StartError> {
+    /// Compiles the routes. `users` is there wherever one of them asks for a user.
+    pub fn new(
+        shared: Arc<Shared>,
+        config: &Config,
+        upstreams: &Upstreams,
+        users: Option<&Arc<Users>>,
+    ) -> Result<Self, StartError> {
         let matcher = Matcher::compile(&config.routes)?;
         let target = |route: &tidegate_config::Route| Target {
-            // The configuration was validated: upstream and room exist.
+            // The configuration was validated: upstream, room and users exist.
             upstream: upstreams.index(&route.upstream).unwrap_or(usize::MAX),
             room: match &route.guard {
                 Guard::Room(id) => shared.rooms.get(id.as_str()).cloned(),
                 Guard::Free => None,
+            },
+            users: match route.auth {
+                Auth::User => Some(
+                    users
+                        .cloned()
+                        .expect("a route that asks for a user was checked for [users]"),
+                ),
+                Auth::None => None,
             },
         };
         let targets = config.routes.iter().map(target).collect();
@@ -190,11 +211,38 @@ impl Gatekeeper {
             ..Pass::default()
         };
         match &route.room {
-            Some(room) => self.gate(room, &asked, pass).await,
-            None => {
-                shared.metrics.request("forwarded_free");
-                Step::Forward(pass)
+            Some(room) => self.gate(route, room, &asked, pass).await,
+            None => self.pass(route, &asked, pass, "forwarded_free"),
+        }
+    }
+
+    /// A request that no room holds back: forwarded, unless its route asks for a user and none is behind it. Nothing is
+    /// forwarded but through here.
+    fn pass(&self, route: &Target, asked: &Asked<'_>, mut pass: Pass, verdict: &'static str) -> Step {
+        if let Some(users) = &route.users {
+            match users.whose(asked.headers, asked.secure, Now::read()) {
+                Ok(user) => pass.user = Some(user),
+                Err(why) => {
+                    let stopped = without_user(why, shows_pages(asked.method, asked.headers));
+                    // A visit that has just begun is not lost on the way to the login.
+                    return Step::Answer(self.stop(users, stopped, asked).cookies(pass.cookies));
+                }
             }
+        }
+        self.shared.metrics.request(verdict);
+        Step::Forward(pass)
+    }
+
+    fn stop(&self, users: &Users, stopped: Stopped, asked: &Asked<'_>) -> Answer {
+        let metrics = &self.shared.metrics;
+        metrics.request(match stopped {
+            Stopped::Later => "users_unknown",
+            Stopped::Login | Stopped::Unauthorized { .. } => "login",
+        });
+        match stopped {
+            Stopped::Login => Answer::see_other(&users.login(asked.target)),
+            Stopped::Unauthorized { sent } => cases::login_needed(users.login_path(), sent).into(),
+            Stopped::Later => cases::users_unknown(AGAIN_AFTER_S).into(),
         }
     }
 
@@ -204,7 +252,7 @@ impl Gatekeeper {
     }
 
     /// A request on a guarded route.
-    async fn gate(&self, room: &Arc<Room>, asked: &Asked<'_>, mut pass: Pass) -> Step {
+    async fn gate(&self, route: &Target, room: &Arc<Room>, asked: &Asked<'_>, mut pass: Pass) -> Step {
         let shared = &self.shared;
         let names = room.names(asked.secure);
         let token =
@@ -236,19 +284,15 @@ impl Gatekeeper {
             asks,
         };
         match decide(facts) {
-            Verdict::Free => Step::Forward(pass),
-            Verdict::Open => {
-                shared.metrics.request("forwarded_off");
-                Step::Forward(pass)
-            }
+            Verdict::Free => self.pass(route, asked, pass, "forwarded_free"),
+            Verdict::Open => self.pass(route, asked, pass, "forwarded_off"),
             Verdict::Visit => {
-                shared.metrics.request("forwarded_visit");
                 if let Some((live, token_exp)) = live {
                     pass.cookies
                         .extend(self.slide(room, &live, token_exp, asked.secure));
                     pass.visit = Some((room.clone(), live));
                 }
-                Step::Forward(pass)
+                self.pass(route, asked, pass, "forwarded_visit")
             }
             // Boxed, as is the protocol: the future of every other request stays small.
             Verdict::Line => match Box::pin(line::arrive(shared, room, asked)).await {
@@ -257,12 +301,11 @@ impl Gatekeeper {
                     Step::Answer(answer)
                 }
                 Arrival::Straight { visit_token, cookies } => {
-                    shared.metrics.request("forwarded_visit");
                     pass.cookies = cookies;
                     pass.visit = room
                         .fresh_visit(&shared.ring.load(), &visit_token)
                         .map(|live| (room.clone(), live));
-                    Step::Forward(pass)
+                    self.pass(route, asked, pass, "forwarded_visit")
                 }
             },
             Verdict::Wait => {

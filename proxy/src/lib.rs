@@ -8,6 +8,7 @@
 //! | [`gate`] | the verdict in the middle of that: a pure decision |
 //! | [`service`] | Pingora's callbacks, translated; nothing is decided there |
 //! | [`forwarding`] | what passes between the edge and an origin |
+//! | [`users`] | who is behind a request, by the tokens of the service that knows |
 //! | [`upstreams`] | the servers behind |
 //! | [`mod@line`] | the public protocol under the reserved prefix |
 //! | [`room`] | one room at this edge: its tick, its fans, its visits, its snapshot |
@@ -32,6 +33,7 @@ pub mod room;
 pub mod service;
 pub mod shared;
 pub mod upstreams;
+pub mod users;
 pub mod wire;
 
 pub use edge::{Edge, StartError};

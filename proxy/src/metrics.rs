@@ -111,13 +111,20 @@ const SOCKETS: Name = (
 );
 const FRAMES: Name = ("tidegate_frames_total", "Frames and events sent to fans.");
 
+const USER_KEYS_UP: Name = (
+    "tidegate_user_keys_up",
+    "1 while the keys of user tokens can be read, 0 while they cannot; absent where no route asks for a user.",
+);
+
 /// What can become of a request; [`Metrics::request`] counts nothing else.
-pub const VERDICTS: [&str; 7] = [
+pub const VERDICTS: [&str; 9] = [
     "forwarded_free",
     "forwarded_visit",
     "forwarded_off",
     "page",
     "problem",
+    "login",
+    "users_unknown",
     "refused",
     "protocol",
 ];
@@ -138,6 +145,7 @@ pub struct Metrics {
     requests: [IntCounter; VERDICTS.len()],
     refused: IntCounterVec,
     origin_errors: IntCounterVec,
+    user_keys_up: IntGaugeVec,
     sockets: IntGauge,
     frames: IntCounter,
 }
@@ -166,6 +174,7 @@ impl Metrics {
             requests: VERDICTS.map(|verdict| requests.with_label_values(&[verdict])),
             refused: counters(&registry, REFUSED, &["why"]),
             origin_errors: counters(&registry, ORIGIN_ERRORS, &["upstream"]),
+            user_keys_up: gauges(&registry, USER_KEYS_UP, &[]),
             sockets: kept(&registry, IntGauge::new(SOCKETS.0, SOCKETS.1)),
             frames: kept(&registry, IntCounter::new(FRAMES.0, FRAMES.1)),
             registry,
@@ -185,6 +194,13 @@ impl Metrics {
     /// An upstream, by its configured name, did not answer or broke off.
     pub fn origin_error(&self, upstream: &str) {
         self.origin_errors.with_label_values(&[upstream]).inc();
+    }
+
+    /// Whether the keys of user tokens could be read just now.
+    pub fn user_keys_up(&self, up: bool) {
+        self.user_keys_up
+            .with_label_values::<&str>(&[])
+            .set(i64::from(up));
     }
 
     /// A line socket or event stream was opened.

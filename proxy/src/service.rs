@@ -203,13 +203,17 @@ impl ProxyHttp for Service {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        ctx.pass
-            .as_mut()
-            .map_or(Ok(()), |pass| forwarding::heed(response, pass))
+        let Some(pass) = ctx.pass.as_mut() else {
+            return Ok(());
+        };
+        if forwarding::ends_a_visit_elsewhere(response, pass) {
+            forwarding::end_named_visits(&session.req_header().headers, pass, self.gatekeeper.shared()).await;
+        }
+        forwarding::heed(response, pass)
     }
 
     fn fail_to_connect(

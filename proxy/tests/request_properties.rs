@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use tidegate_config::{Guard, Route};
+use tidegate_config::{Auth, Guard, Route};
 use tidegate_proxy::request::path::canonicalise;
 use tidegate_proxy::request::return_to::return_to;
 use tidegate_proxy::request::route::Matcher;
@@ -204,6 +204,7 @@ fn routes() -> impl Strategy<Value = Route> {
             headers: vec![],
             upstream: "shop".into(),
             guard: Guard::Free,
+            auth: Auth::None,
         }
     })
 }

@@ -16,3 +16,4 @@ mod rehearsal;
 mod store;
 mod support;
 mod tls;
+mod users;

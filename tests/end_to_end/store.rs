@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use crate::support::{RedisServer, binary};
+use crate::support::{Edge, Origin, RedisServer, Tidegate, binary, edges};
 
 const SITE: &str = "[[upstream]]\nname = \"shop\"\nservers = [\"127.0.0.1:80\"]\n\n\
                     [[route]]\npath = \"/**\"\nupstream = \"shop\"\nfree = true\n";
@@ -132,4 +132,22 @@ fn a_password_is_shown_nowhere() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_start_says_where_the_line_is_and_not_the_password() {
+    let (origin, redis) = (Origin::start(), RedisServer::start());
+    redis.command::<()>(&["CONFIG", "SET", "requirepass", "hunter2"]);
+    let address = redis.url().replace("redis://", "");
+    let room = "active_max = 2\nadmit_per_min = 60";
+    let shared = edges(
+        origin.address,
+        room,
+        &[Edge::on(format!("redis://:hunter2@{address}"))],
+    );
+    let said = shared[0].log();
+    let line = format!("  line      in redis://:...@{address}\n");
+    assert!(said.contains(&line) && !said.contains("hunter2"), "{said}");
+    let alone = Tidegate::proxy(origin.address, room).log();
+    assert!(alone.contains("  line      in this process"), "{alone}");
 }

@@ -103,7 +103,7 @@ fn calls() -> Router<Arc<App>> {
             "/showtimes/{showtime}/holds/{hold}/release",
             post(holds::release_one),
         )
-        .route("/holds/{hold}/checkout", get(orders::checkout))
+        .route("/checkout/{hold}", get(orders::checkout))
         .route("/book", post(orders::book))
         .route("/orders", get(orders::list))
         .route("/orders/{order}", get(orders::show))

@@ -299,7 +299,7 @@ pub(super) async fn review(
     Ok(Json(json_of(&app, &purchase).await?).into_response())
 }
 
-/// `GET /holds/{hold}/checkout`: what the seats cost, and the way to pay.
+/// `GET /checkout/{hold}`: what the seats cost, and the way to pay.
 pub(super) async fn checkout(
     State(app): State<Arc<App>>,
     segment: Segment,

@@ -5,6 +5,7 @@ mod addresses;
 pub(crate) mod listeners;
 mod names;
 mod shadow;
+mod users;
 
 pub(crate) use addresses::{Addresses, System, addresses};
 
@@ -17,6 +18,9 @@ pub(crate) fn all(file: &InFile, report: &Report) {
     names::used(file, report);
     shadow::reserved(file, report);
     shadow::shadowed(file, report);
+    users::known(file, report);
+    users::used(file, report);
+    users::can_log_in(file, report);
     listeners::distinct(file, report);
     listeners::no_loop(file, report);
 }

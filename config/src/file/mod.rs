@@ -15,6 +15,7 @@ mod search;
 mod section;
 pub(crate) mod spot;
 mod store;
+mod users;
 mod values;
 pub(crate) mod words;
 
@@ -33,6 +34,7 @@ use self::search::SearchInFile;
 use self::section::Section;
 pub(crate) use self::spot::Spot;
 pub(crate) use self::store::url as store_url;
+use self::users::UsersInFile;
 pub(crate) use self::values::address;
 use crate::check::Addresses;
 use crate::problems::{Problems, Wrong};
@@ -46,6 +48,9 @@ pub(crate) struct InFile {
     pub(crate) upstreams: Vec<UpstreamInFile>,
     pub(crate) rooms: Vec<RoomInFile>,
     pub(crate) routes: Vec<RouteInFile>,
+    pub(crate) users: Option<UsersInFile>,
+    /// Whether `[users]` stands in the file, readable or not.
+    pub(crate) has_users: bool,
     pub(crate) booking: Option<BookingInFile>,
     pub(crate) search: Option<SearchInFile>,
 }
@@ -115,6 +120,10 @@ pub(crate) fn read(
     let booking = file
         .table("booking")
         .map(|section| booking::booking(section, has_edge.then_some(&edge)));
+    let has_users = file.has("users");
+    let users = file
+        .table("users")
+        .map(|section| users::users(section, booking.as_ref()));
     let search = file
         .table("search")
         .map(|section| search::search(section, booking.as_ref()));
@@ -130,6 +139,8 @@ pub(crate) fn read(
         upstreams,
         rooms,
         routes,
+        users,
+        has_users,
         booking,
         search,
     };
@@ -152,6 +163,7 @@ impl InFile {
                 .collect(),
             rooms: self.rooms.into_iter().filter_map(|room| room.room).collect(),
             routes: self.routes.into_iter().map(|route| route.route).collect(),
+            users: self.users.map(|users| users.users),
             booking: self.booking.map(|booking| booking.booking),
             search: self.search.map(|search| search.search),
         }

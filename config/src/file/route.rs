@@ -4,10 +4,10 @@ use toml::de::DeValue;
 
 use super::section::Section;
 use super::spot::Spot;
-use super::values::{flag, parsed, text};
+use super::values::{flag, one_of, parsed, text};
 use super::{pattern, words};
 use crate::problems::Wrong;
-use crate::{Guard, Route, limits};
+use crate::{Auth, Guard, Route, limits};
 
 /// One `[[route]]` as it stands in the file.
 pub(crate) struct RouteInFile {
@@ -19,6 +19,8 @@ pub(crate) struct RouteInFile {
     pub(crate) upstream: Spot<String>,
     /// The name of its room.
     pub(crate) room: Spot<Option<String>>,
+    /// Who it asks for.
+    pub(crate) auth: Spot<Auth>,
     /// Where its pattern stands.
     pub(crate) pattern: Spot<String>,
     /// Whether everything about which requests it takes could be read.
@@ -57,6 +59,8 @@ pub(crate) fn route(mut section: Section<'_>) -> RouteInFile {
         Some(Ok(id)) => Guard::Room(id),
         _ => Guard::Free,
     };
+    let auth_words = [("none", Auth::None), ("user", Auth::User)];
+    let auth = section.take("auth", Auth::None, one_of(&auth_words));
     let route = Route {
         hosts,
         path: pattern.value.clone(),
@@ -64,6 +68,7 @@ pub(crate) fn route(mut section: Section<'_>) -> RouteInFile {
         headers,
         upstream: upstream.value.clone(),
         guard,
+        auth: auth.value,
     };
     let (line, path) = (section.line, section.path.clone());
     section.finish();
@@ -73,6 +78,7 @@ pub(crate) fn route(mut section: Section<'_>) -> RouteInFile {
         path,
         upstream,
         room,
+        auth,
         pattern,
         is_sound,
     }

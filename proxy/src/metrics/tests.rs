@@ -52,6 +52,8 @@ fn what_happens_is_counted_where_it_belongs() {
     metrics.tick(&room, Duration::from_millis(4), 9, 30);
     metrics.figures(&room, &figures(10, 5), 6);
     metrics.store_up(&room, true);
+    assert_eq!(line(&metrics, "tidegate_user_keys_up"), None);
+    metrics.user_keys_up(true);
     assert_eq!(metrics.sockets(), 1);
     for (series, value) in [
         ("tidegate_requests_total{verdict=\"page\"}", "1"),
@@ -75,6 +77,7 @@ fn what_happens_is_counted_where_it_belongs() {
         ("tidegate_room_held{room=\"drop\"}", "6"),
         ("tidegate_room_issued_total{room=\"drop\"}", "10"),
         ("tidegate_store_up{room=\"drop\"}", "1"),
+        ("tidegate_user_keys_up", "1"),
     ] {
         assert_eq!(line(&metrics, series).as_deref(), Some(value), "{series}");
     }
@@ -100,6 +103,7 @@ fn names_follow_the_conventions() {
     metrics.tick(&room, Duration::ZERO, 0, 0);
     metrics.refused("x");
     metrics.origin_error("x");
+    metrics.user_keys_up(false);
     let (content_type, text) = metrics.render();
     assert!(content_type.starts_with("text/plain; version=0.0.4"));
     let types: Vec<_> = text

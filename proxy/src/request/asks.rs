@@ -74,6 +74,13 @@ pub fn asks(method: &Method, headers: &HeaderMap) -> Asks {
     }
 }
 
+/// Whether a request is a browser's for a page: one that can follow a redirect to a page to log in at. Narrower than
+/// [`Asks::Navigation`]: a program that accepts anything is better told in a problem than shown a page.
+pub fn shows_pages(method: &Method, headers: &HeaderMap) -> bool {
+    let says_so = || headers.contains_key(SEC_FETCH_DEST) || accepted(headers) == Accepted::Html;
+    asks(method, headers) == Asks::Navigation && says_so()
+}
+
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
@@ -203,6 +210,27 @@ mod tests {
             Asks::Json
         );
         assert_eq!(read("POST", &[("sec-fetch-dest", "empty")]), Asks::Json);
+    }
+
+    #[test]
+    fn only_browsers_are_shown_the_way_to_a_page() {
+        let shows = |method: &str, lines: &[(&str, &str)]| {
+            let headers = lines
+                .iter()
+                .map(|(n, v)| (n.parse::<HeaderName>().expect("name"), v.parse().expect("value")))
+                .collect();
+            shows_pages(&method.parse().expect("method"), &headers)
+        };
+        let document = [("sec-fetch-dest", "document"), ("sec-fetch-mode", "navigate")];
+        assert!(shows("GET", &document) && shows("HEAD", &document));
+        assert!(shows("GET", &[("accept", CHROME)]));
+        assert!(!shows("POST", &[("accept", CHROME)]));
+        for accept in ["*/*", "", "application/json", "image/png", "text/html;q=0"] {
+            assert!(!shows("GET", &[("accept", accept)]), "{accept}");
+        }
+        assert!(!shows("GET", &[]));
+        assert!(!shows("GET", &[("sec-fetch-dest", "empty"), ("accept", CHROME)]));
+        assert!(!shows("GET", &[("purpose", "prefetch"), ("accept", CHROME)]));
     }
 
     #[test]

@@ -5,15 +5,14 @@
 
 use std::time::Duration;
 
-use http::header::{CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
 
 use super::Problem;
-use crate::request::{hygiene, path, route};
-use crate::wire::handshake;
 
-const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
-const BEARER_INVALID: HeaderValue = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+mod tokens;
+
+pub use tokens::*;
 
 // Waiting.
 
@@ -53,79 +52,6 @@ pub fn store_lost(retry_after_s: u32) -> Problem {
 pub fn not_called() -> Problem {
     let detail = "This place has not been called yet. Go on polling; it keeps its turn.";
     Problem::new(StatusCode::CONFLICT, "not-called", "Not called yet", detail)
-}
-
-// Tokens.
-
-/// No token where one is needed.
-pub fn missing_token() -> Problem {
-    let detail = "This call needs a token, as a cookie or as 'Authorization: Bearer'.";
-    Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "token-missing",
-        "A token is missing",
-        detail,
-    )
-    .header(WWW_AUTHENTICATE, BEARER)
-}
-
-/// A token we did not sign, or signed for another purpose.
-pub fn forged_token() -> Problem {
-    let detail = "The token was not issued for this purpose by this site.";
-    Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "token-invalid",
-        "The token is not valid",
-        detail,
-    )
-    .header(WWW_AUTHENTICATE, BEARER_INVALID)
-}
-
-/// A token whose time is over.
-pub fn expired_token() -> Problem {
-    let detail = "The token has expired. If you had a place in line, it is kept: ask for its state again.";
-    Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "token-expired",
-        "The token has expired",
-        detail,
-    )
-    .header(WWW_AUTHENTICATE, BEARER_INVALID)
-}
-
-/// A token of another room.
-pub fn wrong_room() -> Problem {
-    let detail = "The token belongs to another room.";
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "token-wrong-room",
-        "The token is for another room",
-        detail,
-    )
-}
-
-/// A token bound to another visitor.
-pub fn wrong_visitor() -> Problem {
-    let detail = "The token belongs to another visitor.";
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "token-wrong-visitor",
-        "The token is someone else's",
-        detail,
-    )
-}
-
-/// A grant that was undone, or a visit that has ended.
-pub fn turn_is_over() -> Problem {
-    let detail =
-        "This admission was not used in time, or its visit has ended. Ask for the state of your place again.";
-    Problem::new(StatusCode::CONFLICT, "turn-is-over", "The turn is over", detail)
-}
-
-/// A place that was used, or whose line is over.
-pub fn place_is_over() -> Problem {
-    let detail = "This place was used or given up, or its line is over. Join again to take a new one.";
-    Problem::new(StatusCode::GONE, "place-is-over", "The place is over", detail)
 }
 
 // Limits.
@@ -298,7 +224,7 @@ pub fn bad_request(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem
 pub fn unauthorized() -> Problem {
     let detail = "This call needs the admin token as 'Authorization: Bearer'.";
     Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not authorized", detail)
-        .header(WWW_AUTHENTICATE, BEARER)
+        .header(WWW_AUTHENTICATE, tokens::BEARER)
 }
 
 // What stands behind.
@@ -338,143 +264,5 @@ pub fn internal() -> Problem {
     )
 }
 
-impl From<path::Refused> for Problem {
-    fn from(reason: path::Refused) -> Self {
-        match reason {
-            path::Refused::TooLong => {
-                let detail = reason.to_string();
-                Self::new(
-                    StatusCode::URI_TOO_LONG,
-                    "target-too-long",
-                    "The address is too long",
-                    detail,
-                )
-            }
-            _ => bad_request(reason.to_string()),
-        }
-    }
-}
-
-impl From<hygiene::Refused> for Problem {
-    fn from(reason: hygiene::Refused) -> Self {
-        match reason {
-            hygiene::Refused::Method => {
-                let detail = reason.to_string();
-                Self::new(
-                    StatusCode::NOT_IMPLEMENTED,
-                    "method-not-served",
-                    "Method not served",
-                    detail,
-                )
-            }
-            _ => bad_request(reason.to_string()),
-        }
-    }
-}
-
-impl From<route::Ambiguous> for Problem {
-    fn from(reason: route::Ambiguous) -> Self {
-        bad_request(reason.to_string())
-    }
-}
-
-impl From<handshake::Refused> for Problem {
-    fn from(reason: handshake::Refused) -> Self {
-        use handshake::Refused;
-        let detail = reason.to_string();
-        match reason {
-            Refused::NotGet => method_not_allowed("GET"),
-            Refused::ForeignOrigin => foreign_origin(),
-            Refused::NotAnUpgrade | Refused::Version => Self::new(
-                StatusCode::UPGRADE_REQUIRED,
-                "upgrade-required",
-                "A websocket is needed",
-                detail,
-            )
-            .header(UPGRADE, HeaderValue::from_static("websocket"))
-            .header(CONNECTION, HeaderValue::from_static("Upgrade"))
-            .header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
-            Refused::Key | Refused::Subprotocol | Refused::PlaceToken => Self::new(
-                StatusCode::BAD_REQUEST,
-                "bad-handshake",
-                "The websocket handshake does not fit",
-                detail,
-            ),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slugs_are_distinct_and_plain() {
-        let all = [
-            waiting("/j", 5),
-            closed(),
-            store_lost(2),
-            not_called(),
-            missing_token(),
-            forged_token(),
-            expired_token(),
-            wrong_room(),
-            wrong_visitor(),
-            turn_is_over(),
-            place_is_over(),
-            too_many_sockets(5),
-            too_many_joins(5),
-            edge_full(5),
-            draining(),
-            body_too_large(10),
-            foreign_origin(),
-            not_found(),
-            no_such_room(),
-            method_not_allowed("GET"),
-            unsupported_media_type("application/json"),
-            bad_body("x"),
-            bad_request("x"),
-            unauthorized(),
-            origin_failed(),
-            origin_slow(),
-            internal(),
-            path::Refused::TooLong.into(),
-            hygiene::Refused::Method.into(),
-            handshake::Refused::Version.into(),
-            handshake::Refused::Key.into(),
-        ];
-        let slugs: std::collections::BTreeSet<_> = all.iter().map(|problem| problem.slug).collect();
-        assert_eq!(slugs.len(), all.len());
-        for problem in &all {
-            assert!(
-                problem.slug.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'),
-                "{}",
-                problem.slug
-            );
-            assert!(problem.status.is_client_error() || problem.status.is_server_error());
-            let json: serde_json::Value = serde_json::from_slice(&problem.to_json()).expect("json");
-            assert_eq!(json["status"], problem.status.as_u16());
-        }
-    }
-
-    #[test]
-    fn a_waiting_client_learns_where_to_join_and_when() {
-        let problem = waiting("/_tidegate/rooms/drop/places", 7);
-        let json: serde_json::Value = serde_json::from_slice(&problem.to_json()).expect("json");
-        assert_eq!(
-            (json["status"].as_u64(), json["retry_after_s"].as_u64()),
-            (Some(503), Some(7))
-        );
-        assert_eq!(json["join"], "/_tidegate/rooms/drop/places");
-    }
-
-    #[test]
-    fn refusals_keep_their_reason() {
-        assert_eq!(Problem::from(path::Refused::EncodedSlash).status, 400);
-        assert_eq!(Problem::from(path::Refused::TooLong).status, 414);
-        assert_eq!(Problem::from(hygiene::Refused::TwoLengths).status, 400);
-        assert_eq!(Problem::from(handshake::Refused::ForeignOrigin).status, 403);
-        assert_eq!(Problem::from(handshake::Refused::Version).status, 426);
-        assert_eq!(Problem::from(handshake::Refused::NotGet).status, 405);
-    }
-}
+mod tests;

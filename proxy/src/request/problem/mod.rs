@@ -4,6 +4,7 @@
 //! and never shown. [`cases`] has one constructor for each thing that can be answered so.
 
 pub mod cases;
+mod refusals;
 
 use std::borrow::Cow;
 

@@ -239,7 +239,7 @@ impl Segment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate_config::Guard;
+    use tidegate_config::{Auth, Guard};
 
     fn route(path: &str) -> Route {
         Route {
@@ -249,6 +249,7 @@ mod tests {
             headers: vec![],
             upstream: "shop".into(),
             guard: Guard::Free,
+            auth: Auth::None,
         }
     }
 
