@@ -8,6 +8,7 @@
 //! - [`payment`]: the provider that takes the money, and the sandbox that stands in for one; beside the store.
 //! - [`ticket`] and [`mail`]: what fans are given and written; neither knows the store or HTTP.
 //! - `fulfilment`: what follows from an order's moves: payments asked for, tickets written, mails sent.
+//! - `filter` and `live`: seats as everyone sees them, read once for all and streamed; with Redis, told at once.
 //! - `http` and `service`: calls and pages, and the life of the process's listener.
 
 pub mod domain;
@@ -18,10 +19,13 @@ pub mod ticket;
 
 mod admission;
 mod fulfilment;
+mod filter;
 mod http;
+mod live;
 mod login;
 mod sample;
 mod service;
 mod till;
+mod stalled;
 
 pub use service::{RunError, Service, StartError, start};

@@ -19,16 +19,24 @@ use tokio::task::JoinSet;
 use crate::admission::{Admission, AdmissionConfigError};
 use crate::domain::SeatLimit;
 use crate::fulfilment::{Fulfilment, Office, OfficeError};
+use crate::filter::BadFilter;
 use crate::http::{App, router};
+use crate::live::{LISTENERS_MAX, Live};
 use crate::login::{Desk, UserKeysError};
 use crate::mail::{MailConfig, MailConfigError, Mailer, SEND_WITHIN, Site};
 use crate::payment::sandbox::Sandbox;
 use crate::sample::{SampleError, sample};
+use crate::stalled::Impatient;
 use crate::store::{OpenError, Seeded, Store, StoreError};
 use crate::till::{Till, TillError};
 
-/// Connections at once. Behind the edge they are few and kept alive; beyond this many, new ones wait in the backlog.
-const CONNECTIONS_MAX: usize = 4096;
+/// Connections at once: one for each listener of a stream, and those for calls, which behind the edge are few and kept
+/// alive. Beyond this many, new ones wait in the backlog.
+const CONNECTIONS_MAX: usize = LISTENERS_MAX + 4096;
+
+/// How long a client may take nothing of what is sent to it. What a stream has to say fits into the system's buffers for
+/// minutes, so this is somebody who has stopped reading.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
 
 /// How long a client may take to send a request's head.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -80,6 +88,9 @@ pub enum StartError {
     /// Admission is required and cannot be checked.
     #[error(transparent)]
     Admission(#[from] AdmissionConfigError),
+    /// Redis is configured and cannot be used, whether or not it is there.
+    #[error(transparent)]
+    Filter(#[from] BadFilter),
 }
 
 /// What an operator can do something about, in words.
@@ -108,6 +119,7 @@ pub struct Service {
     listener: TcpListener,
     address: SocketAddr,
     store: Store,
+    live: Arc<Live>,
     routes: Router,
     fulfilment: Arc<Fulfilment>,
     sandbox: Option<Sandbox>,
@@ -156,8 +168,10 @@ pub async fn start(config: &tidegate_config::Booking, data_dir: &Path) -> Result
         office,
         site,
     ));
+    let live = Live::start(store.clone(), config.redis.as_ref())?;
     let app = App {
         store: store.clone(),
+        live: Arc::clone(&live),
         admission,
         desk: Desk::open(store.clone()).await?,
         fulfilment: Arc::clone(&fulfilment),
@@ -174,6 +188,7 @@ pub async fn start(config: &tidegate_config::Booking, data_dir: &Path) -> Result
         routes: router(Arc::new(app), sandbox.as_ref().map(Sandbox::pages)),
         fulfilment,
         sandbox,
+        live,
     })
 }
 
@@ -230,6 +245,7 @@ impl Service {
             }
         }
         drop(self.listener);
+        self.live.stop();
         let drained = tokio::time::timeout(DRAIN_WITHIN, graceful.shutdown()).await;
         stop.send_replace(true);
         while beside.join_next().await.is_some() {}
@@ -238,7 +254,7 @@ impl Service {
     }
 }
 
-type Connection = http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
+type Connection = http1::Connection<TokioIo<Impatient<TcpStream>>, TowerToHyperService<Router>>;
 
 fn connection(stream: TcpStream, routes: Router) -> Connection {
     // Answers are written whole; waiting to fill a packet would only delay them.
@@ -246,5 +262,8 @@ fn connection(stream: TcpStream, routes: Router) -> Connection {
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .serve_connection(
+            TokioIo::new(Impatient::new(stream, STALLED_AFTER)),
+            TowerToHyperService::new(routes),
+        )
 }

@@ -138,7 +138,7 @@ async fn the_same_address_is_a_page_for_a_browser_and_json_for_others() {
 #[tokio::test]
 async fn seats_are_listed_by_section_and_row_with_their_state() {
     let running = Running::new().await;
-    let before = running.get("/showtimes/1/seats").await;
+    let before = running.get("/showtimes/1").await;
     let seats = before.json();
     let listed: u64 = seats["sections"]
         .as_array()
@@ -154,7 +154,7 @@ async fn seats_are_listed_by_section_and_row_with_their_state() {
     );
     let held = running.hold(1, &["A-2"], &[]).await;
     let row = |answer: &support::Answer| answer.json()["sections"][0]["rows"][0]["seats"][1].clone();
-    let others = running.get("/showtimes/1/seats").await;
+    let others = running.get("/showtimes/1").await;
     assert_eq!(row(&others), serde_json::json!({"seat": "A-2", "state": "held"}));
     assert_eq!(
         others.header("tidegate-stock"),
@@ -162,7 +162,7 @@ async fn seats_are_listed_by_section_and_row_with_their_state() {
     );
     let cookie = held.cookie();
     let mine = running
-        .send(Method::GET, "/showtimes/1/seats", &[("cookie", &cookie)], "")
+        .send(Method::GET, "/showtimes/1", &[("cookie", &cookie)], "")
         .await;
     assert_eq!(
         row(&mine),

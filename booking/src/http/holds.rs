@@ -70,13 +70,20 @@ async fn try_hold(
         Ok(asked) => asked,
         Err(bad) => return Ok(Err(bad.into())),
     };
+    let taken = app.live.taken(id, asked.seats(), owner).await;
+    if !taken.is_empty() {
+        return Ok(Err(refusal(HoldOutcome::JustTaken(taken), id, app.seats_max.0)));
+    }
     let hold_id = HoldId::from_bits(rand::random());
     let outcome = app
         .store
         .hold(id, asked.seats(), owner, hold_id, app.hold_ttl, app.seats_max)
         .await?;
     Ok(match outcome {
-        HoldOutcome::Held(hold) => Ok(hold),
+        HoldOutcome::Held(hold) => {
+            app.live.held(&hold, owner);
+            Ok(hold)
+        }
         HoldOutcome::NoShowtime => return Err(no_showtime(id)),
         refused => Err(refusal(refused, id, app.seats_max.0)),
     })
@@ -154,6 +161,7 @@ async fn release(
 ) -> Result<Response, Problem> {
     let owner = app.writer(headers).await?.owner();
     let freed = app.store.release(id, &owner, which).await?;
+    app.live.freed(id, &freed, &owner);
     if freed.is_empty() && !by_form && *which != Which::All {
         return Err(Problem::not_found(
             "You have no such hold: it has expired, or was released before.",

@@ -19,6 +19,7 @@ mod password;
 mod problem;
 mod reserve;
 mod seat_page;
+mod seats;
 mod showtimes;
 mod ticket_page;
 mod tickets;
@@ -36,6 +37,7 @@ use axum::routing::{delete, get, post};
 use crate::admission::Admission;
 use crate::domain::SeatLimit;
 use crate::fulfilment::Fulfilment;
+use crate::live::Live;
 use crate::login::Desk;
 use crate::store::Store;
 use problem::Problem;
@@ -44,6 +46,7 @@ use tidegate_config::LoginFor;
 /// What every handler may use.
 pub(crate) struct App {
     pub(crate) store: Store,
+    pub(crate) live: Arc<Live>,
     pub(crate) admission: Admission,
     pub(crate) desk: Desk,
     pub(crate) fulfilment: Arc<Fulfilment>,
@@ -88,7 +91,8 @@ fn calls() -> Router<Arc<App>> {
         .route("/holds/{hold}", get(reserve::hold).delete(reserve::release))
         .route("/holds/{hold}/extend", post(reserve::extend))
         .route("/showtimes/{showtime}", get(showtimes::detail))
-        .route("/showtimes/{showtime}/seats", get(showtimes::seats))
+        .route("/showtimes/{showtime}/seats", get(seats::document))
+        .route("/showtimes/{showtime}/seats/stream", get(seats::stream))
         .route("/showtimes/{showtime}/holds", post(holds::hold))
         .route(
             "/showtimes/{showtime}/holds/me",

@@ -177,6 +177,18 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "started", "Already begun", detail)
     }
 
+    pub(crate) fn too_many_listeners() -> Self {
+        let detail =
+            "As many as can be served are watching seats. Ask for the seats without a stream, or try again.";
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too-many-listeners",
+            "No more streams at the moment",
+            detail,
+        )
+        .retry_after(10)
+    }
+
     pub(crate) fn extended_before() -> Self {
         let detail = "A hold can be made longer once, and this one was.";
         Self::new(

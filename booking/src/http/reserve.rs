@@ -104,6 +104,10 @@ impl App {
         let outcome = match &asked {
             Asked::Seats(named) => {
                 let request = HoldRequest::new(named, map, limit)?;
+                let taken = self.live.taken(id, request.seats(), owner).await;
+                if !taken.is_empty() {
+                    return Err(refusal(HoldOutcome::JustTaken(taken), id, limit.0));
+                }
                 self.store
                     .hold(id, request.seats(), owner, hold_id, ttl, limit)
                     .await?
@@ -140,7 +144,10 @@ impl App {
             }
         };
         match outcome {
-            HoldOutcome::Held(hold) => Ok(hold),
+            HoldOutcome::Held(hold) => {
+                self.live.held(&hold, owner);
+                Ok(hold)
+            }
             refused => Err(refusal(refused, id, limit.0)),
         }
     }
@@ -188,6 +195,7 @@ pub(super) async fn release(
     if released.is_empty() {
         return Err(no_hold());
     }
+    app.live.freed(hold.showtime, &released, &owner);
     let mut response = Json(ReleasedJson { released }).into_response();
     if !input::stays(request.uri().query()) {
         let command = HeaderValue::from_static("release");
@@ -209,5 +217,6 @@ pub(super) async fn extend(
         return Err(Problem::extended_before());
     }
     let hold = app.store.hold_of(&id, &owner).await?.ok_or_else(no_hold)?;
+    app.live.held(&hold, &owner);
     Ok(Json(HoldJson::from(&hold)).into_response())
 }

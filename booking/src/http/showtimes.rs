@@ -1,4 +1,4 @@
-//! One showtime: the page on which seats are chosen, and its seats as JSON.
+//! One showtime: the page on which seats are chosen, and the same as JSON.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::input::{self, Segment};
 use super::negotiate::Form;
 use super::problem::Problem;
 use super::seat_page::{self, Notice, ShowtimeView};
-use super::wire::{SeatsJson, ShowtimeDetailJson};
+use super::wire::ShowtimeDetailJson;
 use crate::domain::{Owner, ShowtimeDetail, ShowtimeId, Stock};
 
 pub(super) fn no_showtime(id: ShowtimeId) -> Problem {
@@ -38,20 +38,6 @@ pub(super) async fn detail(
             Ok(with_stock(body.into_response(), stock))
         }
     }
-}
-
-/// `GET /showtimes/{id}/seats`; JSON for everyone.
-pub(super) async fn seats(
-    State(app): State<Arc<App>>,
-    segment: Segment,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let id: ShowtimeId = input::id(segment)?;
-    let map = app.store.seat_map_of(id).await?.ok_or_else(|| no_showtime(id))?;
-    let me = app.reader(&headers).await;
-    let claims = app.store.claims(id).await?;
-    let body = Json(SeatsJson::new(id, &map, &claims, me.as_ref()));
-    Ok(with_stock(body.into_response(), map.stock(&claims)))
 }
 
 /// The page with the seat map, as it is now for this reader.

@@ -171,9 +171,10 @@ impl ShowtimeDetailJson {
     }
 }
 
-/// `GET /showtimes/{id}/seats`.
+/// Every seat by itself with its state, and which are the reader's own. The compact form for everyone is
+/// [`SeatsDocument`](crate::live::SeatsDocument).
 #[derive(Serialize)]
-pub(super) struct SeatsJson {
+struct SeatsJson {
     showtime: ShowtimeId,
     capacity: u32,
     stock: Stock,
@@ -202,7 +203,7 @@ struct SeatJson {
 }
 
 impl SeatsJson {
-    pub(super) fn new(showtime: ShowtimeId, map: &SeatMap, claims: &[SeatClaim], me: Option<&Owner>) -> Self {
+    fn new(showtime: ShowtimeId, map: &SeatMap, claims: &[SeatClaim], me: Option<&Owner>) -> Self {
         let mut sections: Vec<SectionJson> = Vec::new();
         for (row, seats) in map.view(claims, me) {
             let seats = seats.into_iter().map(|s| SeatJson {

@@ -16,7 +16,7 @@ use tidegate_config::Database;
 
 pub use accounts::StoredAccount;
 pub use catalogue::EventPage;
-pub use claims::{BestWish, Which};
+pub use claims::{BestWish, ClaimRow, Cursor, SeatChanges, Which};
 pub use engine::{Engine, OpenError};
 pub use idempotency::Remembered;
 pub use orders::{Applied, Begun, CheckedIn, Entry, Heard, Lease, NewOrder, PassedOn};

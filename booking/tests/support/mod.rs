@@ -4,6 +4,9 @@
 
 pub mod buyer;
 pub mod databases;
+pub mod events;
+pub mod house;
+pub mod redis;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -126,6 +129,28 @@ impl Running {
     }
 
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let (status, headers, body) = self.exchange(method, path, headers, body).await;
+        Answer {
+            status,
+            headers,
+            text: String::from_utf8(body.to_vec()).unwrap(),
+            login: None,
+        }
+    }
+
+    /// What comes for a `GET`, as it comes.
+    pub async fn bytes(&self, path: &str, headers: &[(&str, &str)]) -> (HeaderMap, Bytes) {
+        let (_, headers, body) = self.exchange(Method::GET, path, headers, "").await;
+        (headers, body)
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (StatusCode, HeaderMap, Bytes) {
         let uri = format!("http://{}{path}", self.address);
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
@@ -139,12 +164,7 @@ impl Running {
             .unwrap();
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            text: String::from_utf8(body.to_vec()).unwrap(),
-            login: None,
-        }
+        (parts.status, parts.headers, body)
     }
 }
 

@@ -3,6 +3,7 @@
 mod best;
 mod hold;
 mod open;
+mod watch;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use super::{Statement, Store, StoreError, millis};
 use crate::domain::{Claimed, Hold, HoldId, Owner, Seat, SeatClaim, ShowtimeId};
 
 pub use best::BestWish;
+pub use watch::{ClaimRow, Cursor, SeatChanges};
 
 /// Which of an owner's holds on a showtime.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,490 @@
+//! What everybody may see of a showtime's seats, kept up to date row by row. Pure: the instant is the database's, and
+//! comes with the rows.
+
+use std::collections::HashMap;
+
+use crate::domain::{Claimed, Seat, SeatMap, SeatState, Stock};
+use crate::store::{Cursor, SeatChanges};
+
+/// Where the seats of each row, and the places of each section for general admission, stand in one long list.
+#[derive(Debug)]
+struct Places {
+    /// By label: the first one's index, and how many there are.
+    rows: HashMap<String, (usize, u32)>,
+    /// Labels in the order of the list; `true` for a section for general admission.
+    labels: Vec<(String, bool)>,
+    total: usize,
+}
+
+impl Places {
+    fn new(map: &SeatMap) -> Self {
+        let rows = map.rows.iter().map(|row| (&row.label, row.seats, false));
+        let open = map
+            .open
+            .iter()
+            .map(|section| (&section.label, section.capacity, true));
+        let mut places = Self {
+            rows: HashMap::new(),
+            labels: Vec::new(),
+            total: 0,
+        };
+        for (label, count, is_open) in rows.chain(open) {
+            places.rows.insert(label.clone(), (places.total, count));
+            places.labels.push((label.clone(), is_open));
+            places.total += count as usize;
+        }
+        places
+    }
+
+    fn at(&self, seat: &Seat) -> Option<usize> {
+        let &(first, count) = self.rows.get(&seat.row)?;
+        (1..=count)
+            .contains(&seat.number)
+            .then(|| first + seat.number as usize - 1)
+    }
+}
+
+/// What the last row read about a seat said, and what follows from it.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    claimed: Option<Claimed>,
+    expires_at: i64,
+    changed: Cursor,
+    /// What it is.
+    shown: SeatState,
+    /// What listeners were last told it was.
+    told: SeatState,
+}
+
+const UNTOUCHED: Slot = Slot {
+    claimed: None,
+    expires_at: 0,
+    changed: Cursor(0),
+    shown: SeatState::Free,
+    told: SeatState::Free,
+};
+
+impl Slot {
+    fn seen_at(&self, now: i64) -> SeatState {
+        match self.claimed {
+            Some(Claimed::Held) if self.expires_at > now => SeatState::Held,
+            None | Some(Claimed::Held) => SeatState::Free,
+            Some(Claimed::Paying) => SeatState::Held,
+            Some(Claimed::Sold) => SeatState::Taken,
+        }
+    }
+
+    /// When it becomes free by itself.
+    fn end(&self) -> i64 {
+        match (self.claimed, self.shown) {
+            (Some(Claimed::Held), SeatState::Held) => self.expires_at,
+            _ => i64::MAX,
+        }
+    }
+}
+
+/// Seats that look different now, by what they became; each seat once, in no order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changed {
+    /// Every seat that can be chosen, with its new state.
+    pub(crate) seats: Vec<(Seat, SeatState)>,
+    /// Sections for general admission in which a place changed hands, by label, with the places that nobody has.
+    pub(crate) left: Vec<(String, u32)>,
+}
+
+impl Changed {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.seats.is_empty() && self.left.is_empty()
+    }
+}
+
+/// Which of two pictures in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// The seats as they are.
+    Now,
+    /// The seats as listeners were told they are.
+    Told,
+}
+
+impl View {
+    fn of(self, slot: &Slot) -> SeatState {
+        match self {
+            Self::Now => slot.shown,
+            Self::Told => slot.told,
+        }
+    }
+}
+
+/// How far the database was read, and when that was by its own clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// Everything before this is in.
+    pub(crate) cursor: Cursor,
+    /// Milliseconds since 1970.
+    pub(crate) now: i64,
+}
+
+/// The seats as they were at one moment, and as listeners were told they were at an earlier one.
+#[derive(Debug)]
+pub(crate) struct Picture {
+    places: Places,
+    slots: Vec<Slot>,
+    held: u32,
+    taken: u32,
+    read: Moment,
+    /// No hold ends before this.
+    next_end: i64,
+    /// Those that may look different from what was told.
+    untold: Vec<usize>,
+    told: Moment,
+    told_stock: Stock,
+}
+
+impl Picture {
+    /// All free, as of no instant.
+    pub(crate) fn new(map: &SeatMap) -> Self {
+        let places = Places::new(map);
+        Self {
+            slots: vec![UNTOUCHED; places.total],
+            places,
+            held: 0,
+            taken: 0,
+            read: Moment::default(),
+            next_end: i64::MAX,
+            untold: Vec::new(),
+            told: Moment::default(),
+            told_stock: Stock {
+                free: map.capacity(),
+                held: 0,
+                taken: 0,
+            },
+        }
+    }
+
+    /// The moment of a view. The next question begins at [`View::Now`]'s cursor.
+    pub(crate) fn moment(&self, view: View) -> Moment {
+        match view {
+            View::Now => self.read,
+            View::Told => self.told,
+        }
+    }
+
+    /// How much is left.
+    pub(crate) fn stock(&self, view: View) -> Stock {
+        match view {
+            View::Now => Stock {
+                free: self.slots.len() as u32 - self.held - self.taken,
+                held: self.held,
+                taken: self.taken,
+            },
+            View::Told => self.told_stock,
+        }
+    }
+
+    /// Takes in what was read, and ends what has ended by itself. Whether anything looks different now; a row that is
+    /// known changes nothing.
+    pub(crate) fn apply(&mut self, read: &SeatChanges) -> bool {
+        if read.now < self.read.now {
+            // The clock was set back: what had ended may not have.
+            self.next_end = i64::MIN;
+        }
+        self.read = Moment {
+            cursor: read.cursor,
+            now: read.now,
+        };
+        let mut different = false;
+        for row in &read.rows {
+            // What is on no map can be neither shown nor chosen.
+            let Some(at) = self.places.at(&row.seat) else {
+                continue;
+            };
+            let slot = &mut self.slots[at];
+            slot.claimed = Some(row.claimed);
+            slot.expires_at = row.expires_at;
+            slot.changed = row.changed;
+            different |= self.show(at);
+            self.next_end = self.next_end.min(self.slots[at].end());
+        }
+        if self.read.now >= self.next_end {
+            different |= self.end_holds();
+        }
+        different
+    }
+
+    /// What looks different from what was told before; from now on it is told.
+    pub(crate) fn tell(&mut self) -> Changed {
+        self.told = self.read;
+        self.told_stock = self.stock(View::Now);
+        let mut changed = std::mem::take(&mut self.untold);
+        changed.retain(|&at| {
+            let slot = &mut self.slots[at];
+            // A seat that is here twice is told once.
+            std::mem::replace(&mut slot.told, slot.shown) != slot.shown
+        });
+        self.named(&changed)
+    }
+
+    /// Of what was told, that which looks different from what somebody else was told at that moment; perhaps a little
+    /// more.
+    pub(crate) fn told_since(&self, then: Moment) -> Changed {
+        let ended = |slot: &Slot| {
+            slot.claimed == Some(Claimed::Held) && (then.now + 1..=self.told.now).contains(&slot.expires_at)
+        };
+        let changed = (0..self.slots.len()).filter(|&at| {
+            let slot = &self.slots[at];
+            (slot.claimed.is_some() && slot.changed >= then.cursor) || ended(slot)
+        });
+        self.named(&changed.collect::<Vec<_>>())
+    }
+
+    /// Every row of seats in which not all are free, with the states of its seats from the first to the last that is not;
+    /// in the map's order.
+    pub(crate) fn rows(&self, view: View) -> impl Iterator<Item = (&str, impl Iterator<Item = SeatState>)> {
+        self.parts(false).filter_map(move |(label, slots)| {
+            let last = slots.iter().rposition(|slot| view.of(slot) != SeatState::Free)?;
+            Some((label, slots[..=last].iter().map(move |slot| view.of(slot))))
+        })
+    }
+
+    /// Every section for general admission, with the places that nobody has.
+    pub(crate) fn left(&self, view: View) -> impl Iterator<Item = (&str, u32)> {
+        let free = move |slots: &[Slot]| {
+            slots
+                .iter()
+                .filter(|slot| view.of(slot) == SeatState::Free)
+                .count()
+        };
+        self.parts(true)
+            .map(move |(label, slots)| (label, free(slots) as u32))
+    }
+
+    fn parts(&self, open: bool) -> impl Iterator<Item = (&str, &[Slot])> {
+        let wanted = self
+            .places
+            .labels
+            .iter()
+            .filter(move |(_, is_open)| *is_open == open);
+        wanted.map(|(label, _)| {
+            let (first, count) = self.places.rows[label];
+            (label.as_str(), &self.slots[first..first + count as usize])
+        })
+    }
+
+    /// Shows a seat as it is now; whether that is different.
+    fn show(&mut self, at: usize) -> bool {
+        let slot = &mut self.slots[at];
+        let state = slot.seen_at(self.read.now);
+        if state == slot.shown {
+            return false;
+        }
+        for (seen, count) in [(slot.shown, -1), (state, 1)] {
+            match seen {
+                SeatState::Free => {}
+                SeatState::Held => self.held = self.held.saturating_add_signed(count),
+                SeatState::Taken => self.taken = self.taken.saturating_add_signed(count),
+            }
+        }
+        slot.shown = state;
+        // Between two tellings a seat that comes and goes would fill the list.
+        if self.untold.len() > 2 * self.slots.len() {
+            self.untold.sort_unstable();
+            self.untold.dedup();
+        }
+        self.untold.push(at);
+        true
+    }
+
+    /// Looks at every held seat: whether its hold is over, and when the next one is.
+    fn end_holds(&mut self) -> bool {
+        let mut different = false;
+        self.next_end = i64::MAX;
+        for at in 0..self.slots.len() {
+            if self.slots[at].claimed == Some(Claimed::Held) {
+                different |= self.show(at);
+                self.next_end = self.next_end.min(self.slots[at].end());
+            }
+        }
+        different
+    }
+
+    /// As told.
+    fn named(&self, places: &[usize]) -> Changed {
+        let mut by_label: Vec<(usize, &str, bool)> = Vec::with_capacity(self.places.labels.len());
+        for (label, is_open) in &self.places.labels {
+            by_label.push((self.places.rows[label].0, label, *is_open));
+        }
+        let mut changed = Changed::default();
+        for &place in places {
+            let part = by_label.partition_point(|(first, ..)| *first <= place) - 1;
+            let (first, label, is_open) = by_label[part];
+            if is_open {
+                if !changed.left.iter().any(|(known, _)| known == label) {
+                    let left = self.left(View::Told).find(|(known, _)| *known == label);
+                    changed
+                        .left
+                        .extend(left.map(|(label, left)| (label.to_owned(), left)));
+                }
+                continue;
+            }
+            let seat = Seat {
+                row: label.to_owned(),
+                number: (place - first) as u32 + 1,
+            };
+            changed.seats.push((seat, self.slots[place].told));
+        }
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{OpenSection, parse_plan};
+    use crate::store::ClaimRow;
+
+    fn house() -> Picture {
+        let mut map = parse_plan("Stalls/1=2x4").expect("a plan");
+        map.open.push(OpenSection {
+            name: "Floor".into(),
+            label: "FLOOR".into(),
+            level: 2,
+            capacity: 3,
+        });
+        Picture::new(&map)
+    }
+
+    fn row(seat: &str, claimed: Claimed, expires_at: i64, changed: i64) -> ClaimRow {
+        ClaimRow {
+            seat: seat.parse().expect("a seat"),
+            claimed,
+            expires_at,
+            changed: Cursor(changed),
+        }
+    }
+
+    fn read(now: i64, cursor: i64, rows: Vec<ClaimRow>) -> SeatChanges {
+        SeatChanges {
+            now,
+            cursor: Cursor(cursor),
+            catalogue: 1,
+            rows,
+        }
+    }
+
+    /// Takes it in and tells it.
+    fn told(seen: &mut Picture, read: &SeatChanges) -> Vec<String> {
+        let different = seen.apply(read);
+        let told = said(&seen.tell());
+        assert_eq!(different, !told.is_empty());
+        told
+    }
+
+    fn said(changed: &Changed) -> Vec<String> {
+        let mut said: Vec<String> = changed
+            .seats
+            .iter()
+            .map(|(seat, state)| format!("{seat} {state:?}"))
+            .collect();
+        said.extend(changed.left.iter().map(|(label, left)| format!("{label} {left}")));
+        said.sort();
+        said
+    }
+
+    #[test]
+    fn only_what_looks_different_is_told_and_a_row_read_again_is_not() {
+        let mut seen = house();
+        let rows = vec![
+            row("A-1", Claimed::Held, 900, 5),
+            row("B-4", Claimed::Sold, 0, 6),
+            row("FLOOR-2", Claimed::Held, 900, 6),
+            row("Z-1", Claimed::Sold, 0, 6),
+        ];
+        let first = told(&mut seen, &read(100, 7, rows.clone()));
+        assert_eq!(first, ["A-1 Held", "B-4 Taken", "FLOOR 2"]);
+        let stock = Stock {
+            free: 8,
+            held: 2,
+            taken: 1,
+        };
+        assert_eq!((seen.stock(View::Now), seen.stock(View::Told)), (stock, stock));
+        assert!(told(&mut seen, &read(101, 7, rows)).is_empty());
+        // From a hold to the payment it looks the same; a sale is seen.
+        let paying = vec![row("A-1", Claimed::Paying, 900, 8)];
+        assert!(told(&mut seen, &read(102, 8, paying)).is_empty());
+        let sold = vec![row("A-1", Claimed::Sold, 900, 9)];
+        assert_eq!(told(&mut seen, &read(950, 9, sold)), ["A-1 Taken", "FLOOR 3"]);
+    }
+
+    #[test]
+    fn holds_end_by_themselves_once_and_not_before_their_instant() {
+        let mut seen = house();
+        let rows = vec![
+            row("A-1", Claimed::Held, 500, 1),
+            row("A-2", Claimed::Held, 600, 1),
+            row("A-3", Claimed::Paying, 500, 1),
+        ];
+        told(&mut seen, &read(100, 2, rows));
+        let at = |now| read(now, 2, Vec::new());
+        assert!(told(&mut seen, &at(499)).is_empty());
+        assert_eq!(told(&mut seen, &at(500)), ["A-1 Free"]);
+        assert!(told(&mut seen, &at(550)).is_empty());
+        // Made longer: it ends later than it was known to.
+        told(&mut seen, &read(560, 3, vec![row("A-2", Claimed::Held, 700, 2)]));
+        assert!(told(&mut seen, &at(650)).is_empty());
+        assert_eq!(told(&mut seen, &at(700)), ["A-2 Free"]);
+        // A clock that is set back takes the end back.
+        assert_eq!(told(&mut seen, &at(650)), ["A-2 Held"]);
+        assert_eq!(told(&mut seen, &at(701)), ["A-2 Free"]);
+    }
+
+    #[test]
+    fn what_comes_and_goes_between_two_tellings_is_not_told() {
+        let mut seen = house();
+        assert!(seen.apply(&read(1, 2, vec![row("A-1", Claimed::Held, 900, 1)])));
+        assert_eq!((seen.stock(View::Now).held, seen.stock(View::Told).held), (1, 0));
+        assert_eq!(seen.moment(View::Told), Moment::default());
+        let rows = vec![row("A-1", Claimed::Held, 0, 2), row("A-2", Claimed::Held, 900, 2)];
+        assert!(seen.apply(&read(2, 3, rows)));
+        assert_eq!(said(&seen.tell()), ["A-2 Held"]);
+        assert_eq!(seen.moment(View::Told), seen.moment(View::Now));
+        for _ in 0..100 {
+            seen.apply(&read(3, 4, vec![row("A-1", Claimed::Held, 900, 3)]));
+            seen.apply(&read(3, 4, vec![row("A-1", Claimed::Held, 0, 3)]));
+        }
+        assert!(seen.untold.len() <= 3 * 11, "{} untold", seen.untold.len());
+    }
+
+    #[test]
+    fn who_was_away_hears_of_changes_and_of_ends() {
+        let mut seen = house();
+        let rows = vec![row("A-1", Claimed::Held, 500, 1), row("A-2", Claimed::Sold, 0, 4)];
+        told(&mut seen, &read(100, 5, rows));
+        let then = seen.moment(View::Told);
+        assert!(seen.told_since(then).is_empty());
+        told(&mut seen, &read(600, 9, vec![row("B-1", Claimed::Held, 900, 6)]));
+        assert_eq!(said(&seen.told_since(then)), ["A-1 Free", "B-1 Held"]);
+        let before = Moment {
+            cursor: Cursor(4),
+            ..then
+        };
+        assert_eq!(
+            said(&seen.told_since(before)),
+            ["A-1 Free", "A-2 Taken", "B-1 Held"]
+        );
+    }
+
+    #[test]
+    fn rows_end_with_their_last_seat_that_is_not_free() {
+        let mut seen = house();
+        seen.apply(&read(1, 2, vec![row("B-3", Claimed::Held, 9, 1)]));
+        let rows: Vec<(&str, Vec<SeatState>)> = seen
+            .rows(View::Now)
+            .map(|(label, states)| (label, states.collect()))
+            .collect();
+        use SeatState::{Free, Held};
+        assert_eq!(rows, [("B", vec![Free, Free, Held])]);
+        assert_eq!(seen.rows(View::Told).count(), 0);
+        assert_eq!(seen.left(View::Now).collect::<Vec<_>>(), [("FLOOR", 3)]);
+    }
+}
