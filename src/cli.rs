@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use tidegate_booking::domain::{Role, Username};
 
 use crate::rehearse;
 
@@ -36,8 +37,8 @@ pub(crate) enum Command {
     Up(Serve),
     /// Run only the edge
     Proxy(One),
-    /// Run only the booking service
-    Booking(One),
+    /// Run only the booking service, or give an account a role
+    Booking(Booking),
     /// Run only the search service
     Search(One),
     /// Find every mistake of a configuration file; exits with 64 if there is one
@@ -89,6 +90,45 @@ pub(crate) struct One {
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) above: Above,
+}
+
+/// How to run booking, or what else to do with it.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Booking {
+    #[command(subcommand)]
+    pub(crate) command: Option<BookingCommand>,
+    #[command(flatten)]
+    pub(crate) one: One,
+}
+
+/// What to do with booking's database.
+#[derive(Subcommand)]
+pub(crate) enum BookingCommand {
+    /// Give an account a role; it may be done while the service runs, and holds from the account's next request on
+    Grant(Grant),
+}
+
+/// Who becomes what.
+#[derive(Args)]
+pub(crate) struct Grant {
+    /// fan buys, organiser puts on events, staff stands at the gate, admin gives roles and may do all of it
+    #[arg(long, value_name = "ROLE", value_parser = clap::builder::ValueParser::new(role))]
+    pub(crate) role: Role,
+    /// Name of the account, which must have signed up
+    #[arg(long, value_name = "NAME")]
+    pub(crate) username: Username,
+    /// Configuration file that names the database; left out, the embedded one is used [env: TIDEGATE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Directory of an embedded database [env: TIDEGATE_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    text.parse()
+        .map_err(|_| "it must be fan, organiser, staff or admin".to_owned())
 }
 
 /// What to check.

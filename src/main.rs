@@ -3,6 +3,7 @@
 mod banner;
 mod check;
 mod cli;
+mod grant;
 mod keys;
 mod parts;
 mod rehearse;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{BookingCommand, Cli, Command};
 use crate::settings::BadSettings;
 
 /// Gives memory back after a surge better than the system's allocator, and serves faster.
@@ -64,10 +65,13 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             settings::log("info,pingora_core=warn,pingora_core::connectors=off,pingora_proxy=warn");
             parts::proxy(args).await
         }
-        Command::Booking(args) => {
-            settings::log("info");
-            parts::booking(args).await
-        }
+        Command::Booking(args) => match args.command {
+            Some(BookingCommand::Grant(grant)) => grant::run(grant).await,
+            None => {
+                settings::log("info");
+                parts::booking(args.one).await
+            }
+        },
         Command::Search(args) => {
             settings::log("info");
             parts::search(args).await

@@ -9,7 +9,8 @@
 //! - [`ticket`] and [`mail`]: what fans are given and written; neither knows the store or HTTP.
 //! - `fulfilment`: what follows from an order's moves: payments asked for, tickets written, mails sent.
 //! - `filter` and `live`: seats as everyone sees them, read once for all and streamed; with Redis, told at once.
-//! - `http` and `service`: calls and pages, and the life of the process's listener.
+//! - `http` and `service`: calls and pages, and the life of the process's listener; beside them `grant`, which gives roles
+//!   without either.
 
 pub mod domain;
 pub mod mail;
@@ -18,14 +19,16 @@ pub mod store;
 pub mod ticket;
 
 mod admission;
-mod fulfilment;
 mod filter;
+mod fulfilment;
+mod grant;
 mod http;
 mod live;
 mod login;
 mod sample;
 mod service;
-mod till;
 mod stalled;
+mod till;
 
+pub use grant::{GrantError, grant};
 pub use service::{RunError, Service, StartError, start};

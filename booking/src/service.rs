@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 
 use crate::admission::{Admission, AdmissionConfigError};
 use crate::domain::SeatLimit;
-use crate::fulfilment::{Fulfilment, Office, OfficeError};
 use crate::filter::BadFilter;
+use crate::fulfilment::{Fulfilment, Office, OfficeError};
 use crate::http::{App, router};
 use crate::live::{LISTENERS_MAX, Live};
 use crate::login::{Desk, UserKeysError};

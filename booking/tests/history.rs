@@ -36,6 +36,9 @@ struct Had {
     at_most: Option<Duration>,
 }
 
+/// From when to when, and who.
+type Time = (Instant, Option<Instant>, u64);
+
 async fn house(on: &TestDatabase) -> Store {
     let venue = SeedVenue {
         key: "v".into(),
@@ -124,16 +127,15 @@ async fn buyer(store: Store, who: u64, seed: u64, told: Arc<Mutex<Vec<Had>>>) {
                 pay_within: Duration::from_secs(60),
                 grace: Duration::from_secs(1),
             };
-            match store.begin_order(&order).await {
-                // Theirs from now on for good. In between, the hold may have been over, and the seats free again.
-                Ok(Begun::Made) => told.lock().unwrap().push(Had {
+            // Theirs from now on for good. In between, the hold may have been over, and the seats free again.
+            if let Ok(Begun::Made) = store.begin_order(&order).await {
+                told.lock().unwrap().push(Had {
                     who,
                     seats,
                     from: Instant::now(),
                     until: None,
                     at_most: None,
-                }),
-                Ok(_) | Err(_) => {}
+                });
             }
         } else if dice.random_ratio(1, 2) {
             tokio::time::sleep(Duration::from_millis(dice.random_range(0..20))).await;
@@ -161,7 +163,7 @@ async fn no_seat_ever_has_two_owners_and_groups_are_whole() {
             buyer.await.unwrap();
         }
         let told = std::mem::take(&mut *told.lock().unwrap());
-        let mut by_seat: BTreeMap<&Seat, Vec<(Instant, Option<Instant>, u64)>> = BTreeMap::new();
+        let mut by_seat: BTreeMap<&Seat, Vec<Time>> = BTreeMap::new();
         for had in &told {
             let by_itself = had.at_most.map(|most| had.from + most);
             let until = match (had.until, by_itself) {

@@ -123,6 +123,6 @@ pub const MAX_SEATS_PER_FAN: u32 = 6;
 /// Only visitors whom the edge let in may write: the promise the room is for.
 pub const REQUIRE_ADMISSION: bool = true;
 
-/// The catalogue is read again: a new showtime is found about as soon as somebody could have heard of it, and one
-/// small request a service every five seconds is no load.
-pub const REFRESH_EVERY: Duration = Duration::from_secs(5);
+/// The catalogue is read again: a new event is found, and one that was called off is gone, while its organiser still looks
+/// at the answer. One small request a service every second is no load.
+pub const REFRESH_EVERY: Duration = Duration::from_secs(1);

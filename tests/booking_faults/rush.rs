@@ -53,7 +53,7 @@ fn day(at: &[String], pages: &str, began: Instant, over: &AtomicBool, number: us
             continue;
         };
         // One in four walks away from the till.
-        let url = (turn % 4 != 0).then(|| {
+        let url = (!turn.is_multiple_of(4)).then(|| {
             (0..40).find_map(|_| {
                 let url = fan.look(&order)?["payment"]["url"].as_str().map(str::to_owned);
                 std::thread::sleep(Duration::from_millis(100));

@@ -88,6 +88,12 @@ fn help_names_every_command_and_every_command_has_help() {
             "keys {name}"
         );
     }
+    assert!(
+        run(folder.path(), &["booking", "grant", "--help"])
+            .status
+            .success(),
+        "booking grant"
+    );
     assert!(out(&run(folder.path(), &["--version"])).starts_with("tidegate 0."));
     let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();
     assert!(left.is_empty(), "asking for help leaves nothing behind: {left:?}");
@@ -105,6 +111,7 @@ fn what_is_not_understood_exits_64_and_says_what_is() {
         (&["proxy"], "--config"),
         (&["booking"], "--config"),
         (&["proxy", "--config", "missing.toml"], "missing.toml"),
+        (&["booking", "grant", "--role", "organiser"], "--username"),
         (&["simulate"], "--help"),
         (&["rehearse", "--fans", "many"], "--fans"),
     ] {

@@ -10,6 +10,7 @@ mod journey;
 mod keys;
 mod kill;
 mod many_edges;
+mod organiser;
 mod outage;
 mod redis_harness;
 mod rehearsal;

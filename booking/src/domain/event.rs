@@ -206,6 +206,17 @@ pub struct ShowtimeDetail {
     pub map: SeatMap,
 }
 
+/// An event that changed, as it is now.
+#[derive(Clone, Debug)]
+pub struct ChangedEvent {
+    /// Where its last change stands in the order of all changes.
+    pub version: i64,
+    /// As in lists; without showtimes where it was called off.
+    pub event: Event,
+    /// Whether it was called off.
+    pub cancelled: bool,
+}
+
 /// Which events a list is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {

@@ -46,6 +46,7 @@ macro_rules! numeric_id {
 
 numeric_id!(EventId, "Which event.");
 numeric_id!(ShowtimeId, "Which showtime.");
+numeric_id!(VenueId, "Which venue.");
 
 macro_rules! random_id {
     ($name:ident, $what:literal) => {

@@ -2,24 +2,28 @@
 
 mod account;
 mod best_available;
+pub mod draft;
 mod event;
 mod hold;
 mod ids;
 mod money;
 pub mod order;
+mod organiser;
 mod purchase;
 mod seats;
 
 pub use account::{Account, AccountId, BadField, Email, NewAccount, Password, Role, SessionId, Username};
 pub use best_available::{Ask, BadAsk, Choice, Fit, Focus, Place, Row, Spread, choose};
 pub use event::{
-    BadCategory, Category, Event, EventDetail, EventFilter, PriceLevel, Showtime, ShowtimeDetail, Venue,
+    BadCategory, Category, ChangedEvent, Event, EventDetail, EventFilter, PriceLevel, Showtime,
+    ShowtimeDetail, Venue,
 };
 pub use hold::{BadHold, Hold, HoldOutcome, HoldRequest, SeatLimit};
-pub use ids::{BadId, BadRandomId, EventId, HoldId, OrderId, Owner, ShowtimeId};
+pub use ids::{BadId, BadRandomId, EventId, HoldId, OrderId, Owner, ShowtimeId, VenueId};
 pub use money::{BadCurrency, Currency, Money};
+pub use organiser::{Organiser, Refusal};
 pub use purchase::{Line, PaymentPage, Purchase, lines_of, total_of};
 pub use seats::{
     BadSeat, Claimed, MapRow, OpenSection, PlanError, Seat, SeatClaim, SeatMap, SeatState, SeatView, Stock,
-    parse_plan,
+    is_label, parse_plan,
 };

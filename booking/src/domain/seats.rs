@@ -192,7 +192,16 @@ impl SeatMap {
 
     /// How much is left, given the live claims.
     pub fn stock(&self, claims: &[SeatClaim]) -> Stock {
-        let on_map = claims.iter().filter(|claim| self.has(&claim.seat));
+        let rows = self.rows.iter().map(|row| (row.label.as_str(), row.seats));
+        let open = self.open.iter().map(|open| (open.label.as_str(), open.capacity));
+        // A stadium has thousands of rows and tens of thousands of claims: no row is looked for in a list.
+        let sizes: HashMap<&str, u32> = rows.chain(open).collect();
+        let has = |seat: &Seat| {
+            sizes
+                .get(seat.row.as_str())
+                .is_some_and(|size| (1..=*size).contains(&seat.number))
+        };
+        let on_map = claims.iter().filter(|claim| has(&claim.seat));
         let (sold, held): (Vec<_>, Vec<_>) = on_map.partition(|claim| claim.claimed == Claimed::Sold);
         let (sold, held) = (sold.len() as u32, held.len() as u32);
         Stock {

@@ -26,8 +26,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Longest key, as at Stripe.
 const KEY_LEN_MAX: usize = 255;
 
-/// Most bytes of a body that is compared; no writing call of this service that takes a key takes more.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of a body that is compared: no writing call of this service takes more.
+const BODY_BYTES_MAX: usize = 4 * 1024 * 1024 + 1024;
 
 /// Most bytes of an answer that is kept.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;

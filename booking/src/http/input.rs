@@ -187,6 +187,16 @@ pub(super) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Pro
     })
 }
 
+/// A body that must be JSON, of whatever shape and at most so many bytes.
+pub(super) async fn document(request: Request, bytes_max: usize) -> Result<serde_json::Value, Problem> {
+    if !is_json(&request)? {
+        return Err(Problem::unsupported_body());
+    }
+    let body = whole_within(request.into_body(), bytes_max).await?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}.")))
+}
+
 /// Whether the body is JSON, and not a form.
 fn is_json(request: &Request) -> Result<bool, Problem> {
     let kind = request
@@ -241,9 +251,13 @@ pub(super) async fn seats(request: Request) -> Result<Vec<String>, Problem> {
 }
 
 async fn whole(body: Body) -> Result<Bytes, Problem> {
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+    whole_within(body, BODY_BYTES_MAX).await
+}
+
+async fn whole_within(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, bytes_max).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::body_too_large(BODY_BYTES_MAX)),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::body_too_large(bytes_max)),
         Err(_) => Err(Problem::bad_request("The body broke off.")),
     }
 }

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod caller;
+mod changes;
 mod checkin;
 mod events;
 mod guard;
@@ -14,6 +15,7 @@ mod openapi;
 mod order_page;
 mod order_wire;
 mod orders;
+mod organiser;
 mod pages;
 mod password;
 mod problem;
@@ -126,6 +128,7 @@ fn calls() -> Router<Arc<App>> {
             "/payments/webhook",
             post(webhook::hear).layer(DefaultBodyLimit::max(webhook::BODY_BYTES_MAX)),
         )
+        .merge(organiser::routes())
         .fallback(|| async { Problem::not_found("There is nothing at this address.") })
         .method_not_allowed_fallback(|| async { Problem::wrong_method() })
 }

@@ -185,6 +185,7 @@ struct EventPageView {
     card: Card,
     rows: Vec<ShowtimeRow>,
     prices: Vec<(String, String)>,
+    cancelled: bool,
 }
 
 pub(super) fn event(detail: &EventDetail) -> Response {
@@ -203,6 +204,7 @@ pub(super) fn event(detail: &EventDetail) -> Response {
         card: Card::from(&detail.event),
         rows: rows.collect(),
         prices: prices.collect(),
+        cancelled: detail.cancelled,
     })
 }
 

@@ -46,6 +46,8 @@ struct Mine {
     total: String,
     seconds_left: i64,
     minutes: String,
+    /// Each hold is bought by itself: its id, and its seats.
+    holds: Vec<(String, String)>,
 }
 
 #[derive(Template)]
@@ -147,13 +149,17 @@ fn mine(view: &ShowtimeView<'_>, amount_of: impl Fn(&Seat) -> i64) -> Option<Min
     let seconds_left = view.holds.iter().map(|hold| hold.seconds_left).min()?;
     let amount = seats.iter().map(|seat| amount_of(seat)).sum();
     let left = SignedDuration::from_secs(seconds_left);
+    let names = |seats: &mut dyn Iterator<Item = &Seat>| {
+        let names: Vec<String> = seats.map(ToString::to_string).collect();
+        names.join(", ")
+    };
+    let holds = view.holds.iter();
     Some(Mine {
+        holds: holds
+            .map(|hold| (hold.id.to_string(), names(&mut hold.seats.iter())))
+            .collect(),
         count: seats.len(),
-        seats: seats
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
+        seats: names(&mut seats.iter().copied()),
         total: Money {
             amount,
             currency: view.showtime.event.event.venue.currency,

@@ -6,7 +6,7 @@ use crate::domain::{
     Category, Event, EventDetail, EventId, Hold, HoldId, Money, Owner, PriceLevel, Seat, SeatClaim, SeatMap,
     SeatState, ShowtimeDetail, ShowtimeId, Stock, Venue,
 };
-use crate::store::EventPage;
+use crate::store::{ChangePage, EventPage};
 
 /// `GET /events`.
 #[derive(Serialize)]
@@ -42,7 +42,7 @@ pub(super) struct EventJson {
 }
 
 #[derive(Serialize)]
-struct VenueJson {
+pub(super) struct VenueJson {
     name: String,
     city: String,
     country: String,
@@ -99,6 +99,7 @@ pub(super) struct EventDetailJson {
     #[serde(flatten)]
     event: EventJson,
     price_levels: Vec<PriceJson>,
+    cancelled: bool,
 }
 
 #[derive(Serialize)]
@@ -123,6 +124,40 @@ impl From<&EventDetail> for EventDetailJson {
         Self {
             event: EventJson::from(&detail.event),
             price_levels: detail.prices.iter().map(PriceJson::from).collect(),
+            cancelled: detail.cancelled,
+        }
+    }
+}
+
+/// `GET /changes`.
+#[derive(Serialize)]
+pub(super) struct ChangeList {
+    events: Vec<ChangeJson>,
+    /// What to ask after next, also where nothing is new.
+    next_after: i64,
+    more: bool,
+}
+
+/// An event as in lists, and how it stands in the feed.
+#[derive(Serialize)]
+struct ChangeJson {
+    version: i64,
+    cancelled: bool,
+    #[serde(flatten)]
+    event: EventJson,
+}
+
+impl From<&ChangePage> for ChangeList {
+    fn from(page: &ChangePage) -> Self {
+        let events = page.changes.iter().map(|change| ChangeJson {
+            version: change.version,
+            cancelled: change.cancelled,
+            event: EventJson::from(&change.event),
+        });
+        Self {
+            events: events.collect(),
+            next_after: page.next_after,
+            more: page.more,
         }
     }
 }
@@ -134,6 +169,7 @@ pub(super) struct ShowtimeDetailJson {
     /// RFC 3339, UTC.
     starts_at: String,
     started: bool,
+    cancelled: bool,
     event: EventRef,
     venue: VenueJson,
     price_levels: Vec<PriceJson>,
@@ -157,6 +193,7 @@ impl ShowtimeDetailJson {
             id: showtime.id,
             starts_at: showtime.starts_at.to_string(),
             started: showtime.started,
+            cancelled: showtime.cancelled,
             event: EventRef {
                 id: event.id,
                 title: event.title.clone(),

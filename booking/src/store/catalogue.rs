@@ -26,6 +26,12 @@ macro_rules! event {
 
 static EVENT: Statement = Statement::new(concat!(event!(), "where event.id = $1"));
 
+/// Those of a JSON array, called off or not.
+static EVENTS_NAMED: Statement = Statement::new(concat!(
+    event!(),
+    "where event.id in (select cast(value as bigint) from {each:$1})"
+));
+
 /// Events to come, with every filter; an empty text filters nothing.
 static EVENTS: Statement = Statement::new(concat!(
     event!(),
@@ -43,7 +49,7 @@ static SHOWTIMES: Statement = Statement::new(
      where claim.showtime_id = showtime.id and {live}) from showtime join event on event.id = showtime.event_id \
      join venue on venue.id = event.venue_id \
      where showtime.event_id in (select cast(value as bigint) from {each:$1}) \
-     and showtime.cancelled_at is null and showtime.starts_at * 1000 > {now} \
+     and showtime.cancelled_at is null and event.cancelled_at is null and showtime.starts_at * 1000 > {now} \
      order by showtime.starts_at, showtime.id",
 );
 
@@ -165,6 +171,26 @@ impl Store {
             .collect())
     }
 
+    /// Events by their ids, in any order, and whether each was called off; then it has no showtimes to come.
+    pub(super) async fn events_named(
+        &self,
+        db: &mut AnyConnection,
+        ids: &[EventId],
+    ) -> Result<Vec<(Event, bool)>, StoreError> {
+        let query = sqlx::query(self.sql(&EVENTS_NAMED)).bind(json_list(ids));
+        let rows = query.fetch_all(&mut *db).await?;
+        let mut events = rows
+            .iter()
+            .map(event_of)
+            .collect::<Result<Vec<Event>, StoreError>>()?;
+        self.add_showtimes(db, &mut events).await?;
+        let cancelled = rows
+            .iter()
+            .map(|row| Ok(row.try_get::<i64, _>("cancelled")? != 0));
+        let cancelled = cancelled.collect::<Result<Vec<bool>, StoreError>>()?;
+        Ok(events.into_iter().zip(cancelled).collect())
+    }
+
     async fn event_detail(
         &self,
         db: &mut AnyConnection,
@@ -189,8 +215,8 @@ impl Store {
     }
 
     async fn add_showtimes(&self, db: &mut AnyConnection, events: &mut [Event]) -> Result<(), StoreError> {
-        let ids: Vec<String> = events.iter().map(|event| event.id.to_string()).collect();
-        let query = sqlx::query_as(self.sql(&SHOWTIMES)).bind(format!("[{}]", ids.join(",")));
+        let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+        let query = sqlx::query_as(self.sql(&SHOWTIMES)).bind(json_list(&ids));
         let rows: Vec<(i64, i64, i64, i64)> = query.fetch_all(db).await?;
         let mut by_event: HashMap<EventId, Vec<Showtime>> = HashMap::new();
         for (id, event, starts_at, left) in rows {
@@ -206,6 +232,11 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Ids as the JSON array that statements take.
+pub(super) fn json_list(ids: &[impl serde::Serialize]) -> String {
+    serde_json::json!(ids).to_string()
 }
 
 /// What each word of the filter must look like in the text, as a JSON array.
@@ -249,7 +280,7 @@ async fn prices_of(db: &mut AnyConnection, event: &Event) -> Result<Vec<PriceLev
     Ok(prices)
 }
 
-async fn seat_map(db: &mut AnyConnection, venue: i64) -> Result<SeatMap, StoreError> {
+pub(super) async fn seat_map(db: &mut AnyConnection, venue: i64) -> Result<SeatMap, StoreError> {
     let rows = sqlx::query(
         "select section, level, label, seats, x, y, accessible from seat_row where venue_id = $1 order by position",
     )
@@ -292,7 +323,7 @@ async fn seat_map(db: &mut AnyConnection, venue: i64) -> Result<SeatMap, StoreEr
     Ok(SeatMap { rows, open })
 }
 
-fn level_of(number: i64) -> Result<u8, StoreError> {
+pub(super) fn level_of(number: i64) -> Result<u8, StoreError> {
     u8::try_from(number).map_err(|_| StoreError::Corrupt("a price level".into()))
 }
 
@@ -328,6 +359,6 @@ fn event_of(row: &AnyRow) -> Result<Event, StoreError> {
     })
 }
 
-fn instant(seconds: i64) -> Result<Timestamp, StoreError> {
+pub(super) fn instant(seconds: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_second(seconds).map_err(|_| StoreError::Corrupt("a showtime's start".into()))
 }

@@ -5,9 +5,15 @@ mod accounts;
 mod catalogue;
 mod claims;
 mod engine;
+mod feed;
 mod idempotency;
+mod import;
 mod orders;
+mod organise;
+mod rows;
 mod seed;
+mod showtimes;
+mod venues;
 
 use std::path::Path;
 
@@ -18,9 +24,13 @@ pub use accounts::StoredAccount;
 pub use catalogue::EventPage;
 pub use claims::{BestWish, ClaimRow, Cursor, SeatChanges, Which};
 pub use engine::{Engine, OpenError};
+pub use feed::ChangePage;
 pub use idempotency::Remembered;
+pub use import::{Became, Imported};
 pub use orders::{Applied, Begun, CheckedIn, Entry, Heard, Lease, NewOrder, PassedOn};
+pub use organise::OrganiseError;
 pub use seed::{SeedEvent, SeedVenue, Seeded};
+pub use venues::StoredVenue;
 
 use engine::Statement;
 

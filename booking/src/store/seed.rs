@@ -4,10 +4,9 @@ use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use serde_json::json;
-use sqlx::{Any, Transaction};
 
-use super::{Statement, Store, StoreError};
-use crate::domain::{Category, Currency, SeatMap};
+use super::{Store, StoreError, rows};
+use crate::domain::{Category, Currency, EventId, SeatMap};
 
 /// A venue to begin with.
 #[derive(Clone, Debug)]
@@ -47,44 +46,6 @@ pub struct SeedEvent {
     pub shows: Vec<(i32, Time)>,
 }
 
-/// Rows of one statement, which travel as one JSON text.
-const ROWS_AT_ONCE: usize = 1000;
-
-static VENUES: Statement = Statement::new(
-    "insert into venue (id, name, city, country, time_zone, currency, capacity) \
-     select cast(value ->> 'id' as bigint), value ->> 'name', value ->> 'city', value ->> 'country', \
-     value ->> 'time_zone', value ->> 'currency', cast(value ->> 'capacity' as bigint) from {rows:$1}",
-);
-
-static SEAT_ROWS: Statement = Statement::new(
-    "insert into seat_row (venue_id, position, section, level, label, seats, x, y, accessible) \
-     select cast(value ->> 'venue' as bigint), cast(value ->> 'position' as bigint), value ->> 'section', \
-     cast(value ->> 'level' as bigint), value ->> 'label', cast(value ->> 'seats' as bigint), \
-     cast(value ->> 'x' as bigint), cast(value ->> 'y' as bigint), value ->> 'accessible' from {rows:$1}",
-);
-
-static OPEN_SECTIONS: Statement = Statement::new(
-    "insert into open_section (venue_id, position, name, label, level, capacity) \
-     select cast(value ->> 'venue' as bigint), cast(value ->> 'position' as bigint), value ->> 'name', \
-     value ->> 'label', cast(value ->> 'level' as bigint), cast(value ->> 'capacity' as bigint) from {rows:$1}",
-);
-
-static EVENTS: Statement = Statement::new(
-    "insert into event (id, venue_id, category, title, credit, description) \
-     select cast(value ->> 'id' as bigint), cast(value ->> 'venue' as bigint), value ->> 'category', \
-     value ->> 'title', value ->> 'credit', value ->> 'description' from {rows:$1}",
-);
-
-static PRICES: Statement = Statement::new(
-    "insert into price (event_id, level, amount) select cast(value ->> 'event' as bigint), \
-     cast(value ->> 'level' as bigint), cast(value ->> 'amount' as bigint) from {rows:$1}",
-);
-
-static SHOWTIMES: Statement = Statement::new(
-    "insert into showtime (id, event_id, starts_at) select cast(value ->> 'id' as bigint), \
-     cast(value ->> 'event' as bigint), cast(value ->> 'starts_at' as bigint) from {rows:$1}",
-);
-
 impl Store {
     /// Fills the catalogue if it never was, in one transaction, so that a start cut short begins anew. Answers whether
     /// this was the first start. Ids follow the order of the events given.
@@ -105,39 +66,32 @@ impl Store {
             return Ok(Seeded::Before);
         }
         let starts = starts(venues, events, now)?;
-        self.insert(&mut tx, &VENUES, (1..).zip(venues).map(|(id, venue)| {
+        let rows = (1..).zip(venues).map(|(id, venue)| {
             json!({"id": id, "name": venue.name, "city": venue.city, "country": venue.country,
                 "time_zone": venue.time_zone.0, "currency": venue.currency.as_str(), "capacity": venue.map.capacity()})
-        }))
-        .await?;
-        let rows = (1..).zip(venues).flat_map(|(id, venue)| {
-            (0..).zip(&venue.map.rows).map(move |(at, row)| {
-                json!({"venue": id, "position": at, "section": row.section, "level": row.level, "label": row.label,
-                    "seats": row.seats, "x": row.x, "y": row.y, "accessible": json!(row.accessible).to_string()})
-            })
         });
-        self.insert(&mut tx, &SEAT_ROWS, rows).await?;
-        let rows = (1..).zip(venues).flat_map(|(id, venue)| {
-            (0..).zip(&venue.map.open).map(move |(at, open)| {
-                json!({"venue": id, "position": at, "name": open.name, "label": open.label, "level": open.level,
-                    "capacity": open.capacity})
-            })
-        });
-        self.insert(&mut tx, &OPEN_SECTIONS, rows).await?;
+        self.insert(&mut tx, &rows::VENUES, rows.collect()).await?;
+        let maps = || (1..).zip(venues).map(|(id, venue)| (id, &venue.map));
+        let rows = maps().flat_map(|(id, map)| rows::seat_rows(id, map));
+        self.insert(&mut tx, &rows::SEAT_ROWS, rows.collect()).await?;
+        let rows = maps().flat_map(|(id, map)| rows::open_sections(id, map));
+        self.insert(&mut tx, &rows::OPEN_SECTIONS, rows.collect()).await?;
         let rows = (1..).zip(events).map(|(id, event)| {
             json!({"id": id, "venue": event.venue + 1, "category": event.category.as_str(), "title": event.title,
                 "credit": event.credit, "description": event.description})
         });
-        self.insert(&mut tx, &EVENTS, rows).await?;
+        self.insert(&mut tx, &rows::EVENTS, rows.collect()).await?;
         let rows = (1..).zip(events).flat_map(|(id, event)| {
             let prices = (1..).zip(&event.prices);
             prices.map(move |(level, amount)| json!({"event": id, "level": level, "amount": amount}))
         });
-        self.insert(&mut tx, &PRICES, rows).await?;
+        self.insert(&mut tx, &rows::PRICES, rows.collect()).await?;
         let rows = (1..)
             .zip(&starts)
             .map(|(id, (event, start))| json!({"id": id, "event": event, "starts_at": start}));
-        self.insert(&mut tx, &SHOWTIMES, rows).await?;
+        self.insert(&mut tx, &rows::SHOWTIMES, rows.collect()).await?;
+        let ids: Vec<EventId> = (1..).map(EventId).take(events.len()).collect();
+        self.append(&mut tx, &ids).await?;
         tx.commit().await?;
         Ok(Seeded::Now {
             events: events.len(),
@@ -150,23 +104,6 @@ impl Store {
         let query = sqlx::query_scalar("select catalogue_version from meta");
         let version: i64 = query.fetch_one(&self.readers).await?;
         Ok(version > 0)
-    }
-
-    async fn insert(
-        &self,
-        tx: &mut Transaction<'_, Any>,
-        statement: &'static Statement,
-        rows: impl Iterator<Item = serde_json::Value>,
-    ) -> Result<(), StoreError> {
-        let rows: Vec<serde_json::Value> = rows.collect();
-        for chunk in rows.chunks(ROWS_AT_ONCE) {
-            let text = serde_json::Value::from(chunk).to_string();
-            sqlx::query(self.sql(statement))
-                .bind(text)
-                .execute(&mut **tx)
-                .await?;
-        }
-        Ok(())
     }
 }
 

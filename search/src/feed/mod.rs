@@ -8,7 +8,7 @@ mod client;
 mod saved;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
@@ -93,6 +93,7 @@ impl Feed {
     pub(crate) async fn follow(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::new(self.refresh_every);
         loop {
+            let began = Instant::now();
             let refreshed = tokio::select! {
                 () = stop.cancelled() => return,
                 refreshed = self.refresh() => refreshed,
@@ -101,7 +102,8 @@ impl Feed {
                 Ok(()) => {
                     self.over();
                     backoff.reset();
-                    self.refresh_every
+                    // A large catalogue that changes all the time is not read all the time.
+                    self.refresh_every.max(began.elapsed())
                 }
                 Err(error) => {
                     let pause = backoff.next(rand::random());

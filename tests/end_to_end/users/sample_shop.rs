@@ -110,7 +110,11 @@ fn an_order_that_is_done_lets_the_next_fan_in() {
     });
     assert_eq!(done.json()["tickets"].as_array().map(Vec::len), Some(2));
     assert_eq!(done.cookies()["tidegate_visit_drop"], "", "the visit is over");
-    assert_eq!(done.header("tidegate-command"), None, "what is said to the edge stays there");
+    assert_eq!(
+        done.header("tidegate-command"),
+        None,
+        "what is said to the edge stays there"
+    );
     eventually("the slot is free", SOON, || {
         (shop.room()["active"] == 0 || shop.room()["waiting"] == 0).then_some(())
     });

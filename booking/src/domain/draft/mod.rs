@@ -1,0 +1,13 @@
+//! What an organiser sends, read from JSON into drafts: every value within its bounds, and every mistake with its place.
+//! Pure; what only the database knows (whether a venue exists, what time it is) is checked where the draft is stored.
+
+mod event;
+mod import;
+mod mistakes;
+mod reader;
+mod venue;
+
+pub use event::{EventChange, EventDraft, SHOWTIMES_MAX, Start, VenueRef};
+pub use import::Import;
+pub use mistakes::{Mistake, Mistakes};
+pub use venue::VenueDraft;
