@@ -350,3 +350,43 @@ fn seats_are_held_through_the_edge() {
         refused.text()
     );
 }
+
+/// From the line to a ticket in the hand, in a real browser, with and without scripts.
+#[test]
+fn a_ticket_is_bought_through_the_edge() {
+    let tidegate = Tidegate::up();
+    for (scripts, name) in [(Scripts::On, "ada"), (Scripts::Off, "grace")] {
+        let browser = Browser::start(scripts);
+        browser.requests();
+        browser.open(&format!("http://{}/", tidegate.site));
+        browser.click(".card h3 a");
+        browser.click(".times li a");
+        browser.click(".buy a.btn");
+        browser.click(".desk p a");
+        browser.type_into("[name=username]", name);
+        browser.type_into("[name=password]", "correct horse battery");
+        browser.click(".desk button");
+        browser.click(".seat.free");
+        browser.click(".buy button");
+        browser.click(".hold .left a.btn");
+        browser.until_seen("h1", |text| text == "Pay for your seats");
+        browser.type_into("[name=email]", "fan@example.com");
+        browser.click(".desk button");
+        browser.until_seen(".state", |text| text == "Your seats are kept while you pay.");
+        browser.click(".desk p a.btn");
+        browser.type_into("[name=number]", "4000 0000 0000 0002");
+        browser.click("form.entry button");
+        browser.until_seen("[role=alert]", |text| text.contains("another card"));
+        browser.type_into("[name=number]", "4242 4242 4242 4242");
+        browser.click("form.entry button");
+        browser.until_seen(".state", |text| text == "Here are your tickets.");
+        assert_eq!(
+            browser.cookie("tidegate_visit_drop"),
+            None,
+            "the visit ended with the order"
+        );
+        browser.click(".desk .plain a");
+        browser.until_seen(".code svg", |_| true);
+        nothing_external(&browser, &tidegate.site);
+    }
+}
