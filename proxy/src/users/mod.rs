@@ -1,7 +1,7 @@
 //! Who is behind a request: user tokens, verified with the keys of the service that signs them.
 //!
-//! A token is looked for in the request ([`token`]), verified with the keys known here ([`keys`]), and remembered with
-//! them until it expires. The keys are read in the background ([`reader`]); nothing on the way of a request waits for
+//! A token is looked for in the request (`token`), verified with the keys known here (`keys`), and remembered with
+//! them until it expires. The keys are read in the background (`reader`); nothing on the way of a request waits for
 //! another service. Whoever has logged out is not known here: that is the service's own business.
 
 pub mod keys;
@@ -67,7 +67,7 @@ pub struct Users {
 }
 
 impl Users {
-    /// Knows no keys yet; [`reader::follow`] reads them.
+    /// Knows no keys yet; `reader` reads them.
     pub fn new(config: &tidegate_config::Users) -> Self {
         Self {
             jwks_url: config.jwks_url.clone(),

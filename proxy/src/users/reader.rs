@@ -1,5 +1,5 @@
 //! Reads the keys of user tokens, in the background: one request at a time, bounded in length and time, and never sooner
-//! than [`ASK_EVERY`] after the last one, whatever tokens ask for.
+//! than `ASK_EVERY` after the last one, whatever tokens ask for.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
