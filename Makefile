@@ -42,10 +42,11 @@ rehearse: ## a crowd with sockets against what `make run` started (ARGS="--fans 
 	@scripts/need-build.sh
 	cargo run --bin tidegate -- rehearse $(ARGS)
 
-k6: ## the full surge: 100/s to 2,000/s in two seconds, against a fresh edge
+k6: ## the full surge, 100/s to 2,000/s in two seconds, against a fresh edge; then a rush of buyers on one showtime
 	@scripts/need-build.sh
 	@scripts/need-k6.sh
 	scripts/k6.sh full
+	scripts/k6-booking.sh
 
 audit: ## known vulnerabilities in dependencies, where the advisory database can be reached
 	@scripts/audit.sh

@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 
+import booking
 import crowds
 import pages
 import redis_lines
@@ -40,6 +41,7 @@ MEASUREMENTS = {
     "rate": crowds.at_a_rate,
     "limit": crowds.at_the_limit,
     "three-edges": three_edges.run,
+    "booking": booking.holds,
     "redis-joins": redis_lines.joins,
     "redis-pace": redis_lines.pace,
     "redis-ticks": redis_lines.full_ticks,
@@ -51,7 +53,8 @@ MEASUREMENTS = {
 # One call, so that all are built with the same features and nothing twice.
 BUILDS = (
     ["-p", "tidegate", "-p", "tidegate-proxy", "-p", "tidegate-queue", "--bin", "tidegate"]
-    + ["--example", "hold_sockets", "--example", "bare_pingora", "--example", "million_joins", "--example", "redis_line"],
+    + ["--example", "hold_sockets", "--example", "bare_pingora", "--example", "million_joins", "--example", "redis_line"]
+    + ["-p", "tidegate-booking", "--example", "hold_rate"],
 )
 
 

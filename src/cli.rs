@@ -67,6 +67,9 @@ pub(crate) struct Above {
     /// Directory of keys, journals and embedded databases [env: TIDEGATE_DATA_DIR]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Have the payment sandbox drop, double, delay and reorder what it says, to rehearse a bad day
+    #[arg(long)]
+    pub(crate) chaos: bool,
     /// Redis that holds the line; a URL with a password belongs into the variable [env: TIDEGATE_STORE_URL]
     #[arg(long, value_name = "URL")]
     pub(crate) store_url: Option<String>,

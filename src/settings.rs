@@ -63,6 +63,7 @@ pub(crate) fn load(file: Option<&Path>, above: Above) -> Result<Config, BadSetti
         store_url: above.store_url.as_deref().map(store_url).transpose()?,
         booking_listen: above.booking_listen,
         search_listen: above.search_listen,
+        chaos: above.chaos,
     };
     Ok(config.with(flags.or(Overrides::from_env(variable)?))?)
 }

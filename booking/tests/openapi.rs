@@ -98,7 +98,9 @@ async fn every_described_call_exists() {
                 .replace("{showtime}", "1")
                 .replace("{hold}", &"0".repeat(32))
                 .replace("{order}", &"0".repeat(32))
-                .replace("{ticket}", &"0".repeat(32));
+                .replace("{ticket}", &"0".repeat(32))
+                .replace("{venue}", "1")
+                .replace("{username}", "nobody");
             let method = method.to_ascii_uppercase().parse().unwrap();
             let answer = shop.send(method, &at, &[], "").await;
             let nothing_there = answer.text.contains("There is nothing at this address");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::check::listeners;
 use crate::file::words;
 use crate::problems::{Problem, Problems, Wrong};
-use crate::{Config, Edge, RedisStore, Store, StoreUrl};
+use crate::{Config, Edge, Payments, RedisStore, Store, StoreUrl};
 
 /// Values that stand above the file's, from the command line or the environment. What is `None` changes nothing, and
 /// what belongs to a section that the configuration lacks is not applied.
@@ -29,6 +29,8 @@ pub struct Overrides {
     pub booking_listen: Option<SocketAddr>,
     /// `search.listen`. An upstream's server that led to the old address follows.
     pub search_listen: Option<SocketAddr>,
+    /// `booking.payments.chaos`, where the sandbox takes the money.
+    pub chaos: bool,
 }
 
 impl std::fmt::Debug for Overrides {
@@ -41,6 +43,7 @@ impl std::fmt::Debug for Overrides {
             .field("store_url", &self.store_url)
             .field("booking_listen", &self.booking_listen)
             .field("search_listen", &self.search_listen)
+            .field("chaos", &self.chaos)
             .finish()
     }
 }
@@ -62,6 +65,7 @@ impl Overrides {
             admin_listen: address("TIDEGATE_ADMIN_LISTEN"),
             booking_listen: address("TIDEGATE_BOOKING_LISTEN"),
             search_listen: address("TIDEGATE_SEARCH_LISTEN"),
+            chaos: false,
             admin_token: {
                 let name = "TIDEGATE_ADMIN_TOKEN";
                 keep(
@@ -101,6 +105,7 @@ impl Overrides {
             store_url: self.store_url.or(other.store_url),
             booking_listen: self.booking_listen.or(other.booking_listen),
             search_listen: self.search_listen.or(other.search_listen),
+            chaos: self.chaos || other.chaos,
         }
     }
 }
@@ -125,7 +130,7 @@ impl Config {
     /// servers of upstreams, the catalogue's URL and those of the edge's and the users' public keys.
     ///
     /// # Errors
-    /// Two listeners want the same address now.
+    /// Two listeners want the same address now, or chaos is wanted of a real payment provider.
     pub fn with(mut self, overrides: Overrides) -> Result<Self, Problems> {
         if let Some(listen) = overrides.listen {
             let before = std::mem::replace(&mut self.edge.listen, vec![listen]);
@@ -151,6 +156,21 @@ impl Config {
                     tls_ca: None,
                 }),
             };
+        }
+        if let (true, Some(booking)) = (overrides.chaos, &mut self.booking) {
+            let Payments::Sandbox { chaos } = &mut booking.payments else {
+                let remedy = "leave --chaos out, or write provider = \"sandbox\" under [booking.payments]";
+                return Err(Problems {
+                    source: "command line".to_owned(),
+                    list: vec![Problem {
+                        line: None,
+                        key: "--chaos".to_owned(),
+                        message: "has a use only in the sandbox, and a provider is configured".to_owned(),
+                        remedy: remedy.to_owned(),
+                    }],
+                });
+            };
+            *chaos = true;
         }
         // Both are looked up before either is written, so that two listeners may swap their ports.
         let booking = self.booking.as_mut().zip(overrides.booking_listen);
@@ -259,6 +279,7 @@ mod tests {
                 admin_listen: Some(at(7001)),
                 booking_listen: Some(at(8082)),
                 search_listen: Some(at(8081)),
+                chaos: true,
                 data_dir: Some("elsewhere".into()),
                 store_url: None,
                 admin_token: Some("0123456789abcdef".to_owned()),
@@ -281,6 +302,7 @@ mod tests {
         assert_eq!(search.catalogue_url, "http://127.0.0.1:8082");
         let users = config.users.expect("users");
         assert_eq!(users.jwks_url, "http://127.0.0.1:8082/jwks.json");
+        assert_eq!(booking.payments, Payments::Sandbox { chaos: true });
         assert_eq!(booking.public_url, "http://127.0.0.1:7000");
         assert_eq!(
             (booking.listen, search.listen, config.edge.admin_listen),

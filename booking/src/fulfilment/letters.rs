@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Fulfilment;
 use super::carry::Carried;
 use super::office::{calendar_uid, show};
-use crate::domain::order::{Ending, Event, Mail as Occasion};
+use crate::domain::order::{Ending, Event, Mail as Occasion, State};
 use crate::domain::{Purchase, ShowtimeDetail};
 use crate::mail::{
     Attachment, AttachmentKind, EventCancelled, Letter, Mail, NotCharged, PaidTwice, Refunded,
@@ -26,6 +26,10 @@ impl Fulfilment {
         let Some(to) = purchase.email.clone() else {
             return Ok(Carried::Done);
         };
+        // Given back before the mail with them went out.
+        if occasion == Occasion::Tickets && purchase.order.state != State::Issued {
+            return Ok(Carried::Done);
+        }
         let Some(showtime) = self.store.showtime(purchase.showtime).await? else {
             return Ok(Carried::Done);
         };

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::watch as signal;
 use tokio::time::Instant;
@@ -23,6 +24,9 @@ const NOTICE_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// Notices about a payment that no order knows are kept this many tries: longer than any commit takes.
 const NOTICE_TRIES_MAX: u32 = 5;
+
+/// Batches of due checks in one turn, so that notices and the rest have theirs.
+const CHECK_BATCHES: usize = 20;
 
 /// How often the provider's payments are gone through for those that name an order and of which no word came.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
@@ -76,13 +80,16 @@ impl Fulfilment {
     }
 
     async fn look(&self, swept_at: &mut Instant) -> Result<(), StoreError> {
-        for heard in self.store.take_heard(NOTICE_AGAIN_AFTER).await? {
-            if self.think(&heard).await? {
-                self.store.thought_about(&heard.id).await?;
+        self.empty_inbox().await?;
+        // A drop's unpaid orders come due together; what this turn leaves, the next one takes.
+        for _ in 0..CHECK_BATCHES {
+            let due = self.store.checks_due().await?;
+            if due.is_empty() {
+                break;
             }
-        }
-        for (order, round) in self.store.checks_due().await? {
-            self.apply(&order, &Event::CheckDue { round }).await?;
+            for (order, round) in due {
+                self.apply(&order, &Event::CheckDue { round }).await?;
+            }
         }
         for order in self.store.orders_called_off().await? {
             self.apply(&order, &Event::EventCancelled).await?;
@@ -92,6 +99,25 @@ impl Fulfilment {
             self.sweep().await?;
         }
         Ok(())
+    }
+
+    /// Thinks about what was heard, a batch at a time: the provider is asked about all of a batch at once.
+    async fn empty_inbox(&self) -> Result<(), StoreError> {
+        loop {
+            let heard = self.store.take_heard(NOTICE_AGAIN_AFTER).await?;
+            if heard.is_empty() {
+                return Ok(());
+            }
+            let thoughts = heard.iter().map(|heard| async {
+                if self.think(heard).await? {
+                    self.store.thought_about(&heard.id).await?;
+                }
+                Ok::<_, StoreError>(())
+            });
+            for thought in join_all(thoughts).await {
+                thought?;
+            }
+        }
     }
 
     /// Asks what became of the payment. Nothing of the notice is believed but which payment it is about and how a

@@ -23,6 +23,7 @@ use crate::domain::{
     BadField, Email, Hold, HoldId, OrderId, Purchase, Role, ShowtimeDetail, lines_of, total_of,
 };
 use crate::store::{Applied, Begun, NewOrder};
+use crate::ticket::Ticket;
 
 /// How long an answer waits for the payment to be made at the provider; after that the order's page tells.
 const PAYMENT_WITHIN: Duration = Duration::from_secs(4);
@@ -232,28 +233,14 @@ pub(super) async fn cancel(
     let caller = app.somebody(&headers).await?;
     let (purchase, showtime, sees_to_it) = seen(&app, &id, &caller).await?;
     let mut applied = app.fulfilment.apply(&id, &Event::CallOff).await?;
-    let out = matches!(applied, Applied::Refused(Refused::TicketsOut) | Applied::Taken)
-        && !matches!(purchase.order.state, OrderState::Held | OrderState::Paying);
-    if out {
-        let tickets = app.store.tickets_of_order(&id).await?;
-        let moved = |ticket: &crate::ticket::Ticket| {
-            ticket.used_seconds_ago.is_some() || (!ticket.dead && ticket.owner != purchase.owner)
+    // An organiser who asks again has refunds tried again that were given up.
+    let tries_again = sees_to_it && purchase.order.state == OrderState::RefundDue;
+    if tries_again || applied == Applied::Refused(Refused::TicketsOut) {
+        let asker = match sees_to_it {
+            true => Asker::Organiser,
+            false => fan_asks(&app, &purchase, &showtime).await?,
         };
-        let asker = if sees_to_it {
-            Asker::Organiser
-        } else if tickets.iter().any(moved) {
-            return Err(Problem::refund_refused(
-                "A ticket of this order was used or passed on, so that it cannot be given back.",
-            ));
-        } else {
-            let left = showtime.starts_at.duration_since(Timestamp::now());
-            let in_time = left.as_secs() >= REFUND_UNTIL.as_secs() as i64;
-            Asker::Fan { in_time }
-        };
-        let issued = purchase.order.state == OrderState::Issued || sees_to_it;
-        if issued || matches!(applied, Applied::Refused(_)) {
-            applied = app.fulfilment.apply(&id, &Event::RefundAsked(asker)).await?;
-        }
+        applied = app.fulfilment.apply(&id, &Event::RefundAsked(asker)).await?;
     }
     if let Applied::Refused(refused) = applied {
         return Err(refused.into());
@@ -265,6 +252,22 @@ pub(super) async fn cancel(
     }
     let purchase = app.store.order(&id).await?.ok_or_else(no_order)?;
     Ok(Json(json_of(&app, &purchase).await?).into_response())
+}
+
+/// A fan who wants the money back: not once somebody came in with a ticket, or was given one.
+async fn fan_asks(app: &App, purchase: &Purchase, showtime: &ShowtimeDetail) -> Result<Asker, Problem> {
+    let tickets = app.store.tickets_of_order(&purchase.id).await?;
+    let moved = |ticket: &Ticket| {
+        ticket.used_seconds_ago.is_some() || (!ticket.dead && ticket.owner != purchase.owner)
+    };
+    if tickets.iter().any(moved) {
+        return Err(Problem::refund_refused(
+            "A ticket of this order was used or passed on, so that it cannot be given back.",
+        ));
+    }
+    let left = showtime.starts_at.duration_since(Timestamp::now());
+    let in_time = left.as_secs() >= REFUND_UNTIL.as_secs() as i64;
+    Ok(Asker::Fan { in_time })
 }
 
 /// `POST /orders/{order}/review` `{accept}`: an operator's decision on a payment that is not what was asked for.

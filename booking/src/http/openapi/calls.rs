@@ -103,7 +103,12 @@ impl Call {
 /// What stands in a path.
 fn segment(name: &str) -> Value {
     match name {
-        "event" | "showtime" => json!({ "type": "integer", "minimum": 1, "maximum": (1_i64 << 53) - 1 }),
+        "event" | "showtime" | "venue" => {
+            json!({ "type": "integer", "minimum": 1, "maximum": (1_i64 << 53) - 1 })
+        }
+        "username" => {
+            json!({ "type": "string", "minLength": 3, "maxLength": 32, "pattern": "^[A-Za-z0-9._-]+$" })
+        }
         _ => json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" }),
     }
 }
@@ -145,9 +150,14 @@ fn catalogue() -> Vec<Call> {
         Call::new("get", "/showtimes/{showtime}", "One showtime with its seats.")
             .open()
             .answers(200, of_type("object")),
-        Call::new("get", "/showtimes/{showtime}/seats", "The seats as they are now.")
-            .open()
-            .answers(200, of_type("object")),
+        Call::new(
+            "get",
+            "/showtimes/{showtime}/seats",
+            "The seats as they are now, the same for everyone.",
+        )
+        .open()
+        .query("mine", of_type("boolean"), "With the caller's own; private then.")
+        .answers(200, of_type("object")),
     ]
 }
 
@@ -291,9 +301,83 @@ fn orders() -> Vec<Call> {
     ]
 }
 
+fn organisers() -> Vec<Call> {
+    let start = || body(&["starts_at"], json!({ "starts_at": text() }));
+    let found = || of_type("object");
+    vec![
+        Call::new(
+            "post",
+            "/venues",
+            "Makes a venue with its seat map, which never changes.",
+        )
+        .takes(found())
+        .answers(201, found()),
+        Call::new(
+            "get",
+            "/venues/{venue}",
+            "A venue with its seat map, as it was made.",
+        )
+        .open()
+        .answers(200, found()),
+        Call::new("post", "/events", "Puts an event on.")
+            .takes(found())
+            .answers(201, named("Event")),
+        Call::new("patch", "/events/{event}", "Changes what is said of an event.")
+            .takes(found())
+            .answers(200, named("Event")),
+        Call::new("post", "/events/{event}/cancel", "Calls an event off, for good.").answers(200, found()),
+        Call::new("post", "/events/{event}/showtimes", "Adds a showtime.")
+            .takes(start())
+            .answers(201, found()),
+        Call::new("patch", "/showtimes/{showtime}", "Moves a showtime.")
+            .takes(start())
+            .answers(200, found()),
+        Call::new(
+            "post",
+            "/showtimes/{showtime}/cancel",
+            "Calls a showtime off, for good.",
+        )
+        .answers(200, found()),
+        Call::new(
+            "post",
+            "/import",
+            "Venues and events in one document: all of it, or nothing.",
+        )
+        .takes(found())
+        .answers(200, found()),
+        Call::new(
+            "post",
+            "/accounts/{username}/role",
+            "Gives an account a role; by admins.",
+        )
+        .takes(body(&["role"], json!({ "role": text() })))
+        .answers(200, found()),
+        Call::new(
+            "get",
+            "/changes",
+            "What changed in the catalogue, in the order of the changes.",
+        )
+        .open()
+        .query(
+            "after",
+            json!({ "type": "integer", "minimum": 0 }),
+            "The last `next_after`.",
+        )
+        .query(
+            "limit",
+            json!({ "type": "integer", "minimum": 1, "maximum": 200 }),
+            "How many.",
+        )
+        .answers(200, found()),
+    ]
+}
+
 pub(super) fn paths() -> Value {
     let mut paths = Map::new();
-    for call in [catalogue(), accounts(), seats(), orders()].into_iter().flatten() {
+    for call in [catalogue(), accounts(), seats(), orders(), organisers()]
+        .into_iter()
+        .flatten()
+    {
         let path = paths
             .entry(call.path.to_owned())
             .or_insert_with(|| Value::Object(Map::new()));
