@@ -1,8 +1,6 @@
 //! A process that is paused past the end of a hold it was about to sell: the seats are somebody else's by then, and stay
 //! so when it goes on.
 
-use std::time::Duration;
-
 use nix::sys::signal::Signal;
 
 use crate::eventually;
@@ -35,7 +33,6 @@ fn who_is_paused_past_the_holds_end_does_not_sell_what_is_somebody_elses() {
     // and the other could not.
     assert!(refused.status >= 400, "{}", refused.text());
     assert_eq!(slow.order(&hold).unwrap_err()["status"], 404);
-    std::thread::sleep(Duration::from_millis(100));
     assert_eq!(
         shop.number("select count(*) from ticket where dead_at is null"),
         1

@@ -83,11 +83,16 @@ fn svg(face: &TicketFace) -> Result<String, Problem> {
     Ok(matrix.svg("The ticket's code, for the gate"))
 }
 
-fn live(ticket: &Ticket) -> Result<(), Problem> {
+/// What opens the gate: a ticket of the caller's own that is not void.
+async fn own_face(app: &App, segment: Segment, headers: &HeaderMap) -> Result<(Ticket, TicketFace), Problem> {
+    let caller = app.somebody(headers).await?;
+    let (ticket, showtime) = own(app, segment, &caller).await?;
     if ticket.dead {
         return Err(Problem::ticket_void());
     }
-    Ok(())
+    let office = &app.fulfilment.office;
+    let face = office.face(&ticket, &showtime, Some(&caller.account));
+    Ok((ticket, face))
 }
 
 /// `GET /tickets/{ticket}/code.svg`.
@@ -96,13 +101,7 @@ pub(super) async fn code(
     segment: Segment,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let caller = app.somebody(&headers).await?;
-    let (ticket, showtime) = own(&app, segment, &caller).await?;
-    live(&ticket)?;
-    let face = app
-        .fulfilment
-        .office
-        .face(&ticket, &showtime, Some(&caller.account));
+    let (_, face) = own_face(&app, segment, &headers).await?;
     Ok(([(header::CONTENT_TYPE, "image/svg+xml")], svg(&face)?).into_response())
 }
 
@@ -112,13 +111,7 @@ pub(super) async fn pdf(
     segment: Segment,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let caller = app.somebody(&headers).await?;
-    let (ticket, showtime) = own(&app, segment, &caller).await?;
-    live(&ticket)?;
-    let face = app
-        .fulfilment
-        .office
-        .face(&ticket, &showtime, Some(&caller.account));
+    let (ticket, face) = own_face(&app, segment, &headers).await?;
     print(vec![face], &format!("ticket-{}", ticket.seat)).await
 }
 

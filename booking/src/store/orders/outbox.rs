@@ -53,9 +53,6 @@ static LATER: Statement = Statement::new(
     "update outbox set due_at = {now} + $4, tries = tries + 1, refusals = refusals + $5 \
      where order_id = $1 and key = $2 and number = $3",
 );
-static OVERDUE: Statement = Statement::new(
-    "select count(*), coalesce(max({now} - due_at), 0) from outbox where done_at is null and due_at <= {now}",
-);
 
 impl Store {
     /// An order of which something is due and that nobody else is at.
@@ -146,14 +143,6 @@ impl Store {
             .execute(&self.writer)
             .await?;
         Ok(())
-    }
-
-    /// How much is due and not done, and for how long the oldest of it.
-    pub async fn outbox_overdue(&self) -> Result<(u64, Duration), StoreError> {
-        let query = sqlx::query_as(self.sql(&OVERDUE));
-        let (count, oldest_ms): (i64, i64) = query.fetch_one(&self.readers).await?;
-        let plain = |number: i64| u64::try_from(number).unwrap_or(0);
-        Ok((plain(count), Duration::from_millis(plain(oldest_ms))))
     }
 }
 
