@@ -107,12 +107,13 @@ class Process:
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) * 1_000_000 // TICKS_PER_S
 
-    def memory_bytes(self):
-        """Its own memory in RAM: anonymous pages, without the binary's and without the kernel's socket buffers."""
+    def memory_bytes(self, kind="RssAnon"):
+        """Its own memory in RAM: anonymous pages, without the binary's and without the kernel's socket buffers. With
+        `VmRSS`, all of its pages in RAM."""
         for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
+            if line.startswith(f"{kind}:"):
                 return int(line.split()[1]) * 1024
-        raise CannotMeasure("this kernel does not tell RssAnon")
+        raise CannotMeasure(f"this kernel does not tell {kind}")
 
 
 def memory_free_bytes():
@@ -235,6 +236,43 @@ class Redis(Process):
         self.data.cleanup()
 
 
+class Postgres(Process):
+    """A server of its own, empty, on a socket; what it commits is written down."""
+
+    def __init__(self, name):
+        self.data = tempfile.TemporaryDirectory(prefix="tidegate-bench-")
+        folder = pathlib.Path(self.data.name)
+        # It does not run as root.
+        self.user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+        if self.user:
+            shutil.chown(folder, "postgres")
+        made = subprocess.run([
+            *self.user, self.program("initdb"), "--auth=trust", "--username=booking", "--encoding=UTF8", "--no-locale",
+            "--no-sync", "--pgdata", str(folder / "data")], capture_output=True, text=True, cwd="/")
+        if made.returncode != 0:
+            raise CannotMeasure(f"initdb: {made.stderr[-300:]}")
+        self.url = f"postgres://booking@localhost/postgres?host={folder}"
+        super().__init__(name, [
+            *self.user, self.program("postgres"), "-D", str(folder / "data"), "-k", str(folder),
+            "-c", "listen_addresses=", "-c", "max_connections=200"], folder="/")
+        deadline = time.monotonic() + 30
+        while subprocess.run([*self.user, self.program("pg_isready"), "-q", "-h", str(folder)], cwd="/").returncode != 0:
+            if time.monotonic() > deadline or self.child.poll() is not None:
+                self.__exit__()
+                raise CannotMeasure(f"PostgreSQL did not start: {self.tail()}")
+            time.sleep(0.1)
+
+    @staticmethod
+    def program(name):
+        """Debian keeps them out of the way, one folder a version."""
+        found = sorted(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+        return str(found[-1]) if found else name
+
+    def __exit__(self, *reason):
+        super().__exit__(*reason)
+        self.data.cleanup()
+
+
 def quoted(value):
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -246,14 +284,14 @@ def filled(template, values):
     return text
 
 
-def wrk(port, seconds, headers=(), cookies=None, connections=64):
-    """Closed-loop load for so long; what wrk counted."""
-    arguments = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(ROOT / "bench" / "wrk.lua")]
+def wrk(port, seconds, headers=(), connections=64, script="wrk.lua", path="/", **values):
+    """Closed-loop load for so long; what wrk counted. The script finds the values in its environment."""
+    arguments = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(ROOT / "bench" / script)]
     for header in headers:
         arguments += ["-H", header]
-    env = {**os.environ, "COOKIES": str(cookies or "")}
+    env = {**os.environ, **{name.upper(): str(value or "") for name, value in values.items()}}
     ran = subprocess.run(
-        [*arguments, f"http://127.0.0.1:{port}/"], env=env, capture_output=True, text=True, timeout=seconds + 60
+        [*arguments, f"http://127.0.0.1:{port}{path}"], env=env, capture_output=True, text=True, timeout=seconds + 60
     )
     if ran.returncode != 0:
         raise CannotMeasure(f"wrk failed: {ran.stderr[-300:]}")

@@ -15,6 +15,7 @@ import booking
 import crowds
 import pages
 import redis_lines
+import shop
 import sockets
 import three_edges
 from harness import OUT, ROOT, CannotMeasure, binary
@@ -42,6 +43,7 @@ MEASUREMENTS = {
     "limit": crowds.at_the_limit,
     "three-edges": three_edges.run,
     "booking": booking.holds,
+    "shop": shop.run,
     "redis-joins": redis_lines.joins,
     "redis-pace": redis_lines.pace,
     "redis-ticks": redis_lines.full_ticks,

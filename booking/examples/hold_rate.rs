@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 use databases::TestDatabase;
 use serde_json::json;
 use tidegate_booking::domain::{
-    AccountId, Category, HoldId, HoldOutcome, MapRow, Money, OpenSection, Owner, Seat, SeatLimit, SeatMap,
+    AccountId, Category, HoldId, HoldOutcome, MapRow, OpenSection, Owner, Seat, SeatLimit, SeatMap,
     ShowtimeId,
 };
-use tidegate_booking::store::{BestWish, Engine, SeedEvent, SeedVenue, Store};
+use tidegate_booking::live::{BestWish, Live};
+use tidegate_booking::store::{Engine, SeedEvent, SeedVenue, Store};
 
 /// As many clients as the figures are asked for.
 const CLIENTS: u64 = 64;
@@ -128,15 +129,7 @@ async fn places(store: &Store, map: &SeatMap, within: Duration) -> (f64, f64) {
     .await
 }
 
-fn price_of(_: u8) -> Option<Money> {
-    let currency = "USD".parse().unwrap();
-    Some(Money {
-        amount: 5000,
-        currency,
-    })
-}
-
-async fn best_four(store: &Store, map: &SeatMap) -> bool {
+async fn best_four(live: &Live) -> bool {
     let wish = BestWish {
         quantity: 4,
         section: None,
@@ -144,7 +137,7 @@ async fn best_four(store: &Store, map: &SeatMap) -> bool {
         accessible: false,
     };
     let (id, who) = (HoldId::from_bits(rand::random()), someone());
-    let held = store.hold_best(SHOWTIME, map, price_of, &wish, &who, id, LONG, LIMIT);
+    let held = live.hold_best(SHOWTIME, &wish, &who, &id, LONG, LIMIT);
     matches!(held.await, Ok(HoldOutcome::Held(_)))
 }
 
@@ -173,18 +166,19 @@ async fn main() {
     let (held, taken) = pairs(&store, within).await;
     let (admitted, missed) = places(&store, &map, within).await;
     tokio::time::sleep(SHORT).await;
+    let live = Live::start(store, None).unwrap();
     let mut alone_ms = Vec::new();
     for _ in 0..300 {
         let began = Instant::now();
-        assert!(best_four(&store, &map).await, "there are seats");
+        assert!(best_four(&live).await, "there are seats");
         alone_ms.push(began.elapsed().as_secs_f64() * 1e3);
     }
     alone_ms.sort_by(f64::total_cmp);
     let began = Instant::now();
     let rivals: Vec<_> = (0..160)
         .map(|_| {
-            let (store, map) = (store.clone(), map.clone());
-            tokio::spawn(async move { best_four(&store, &map).await })
+            let live = Arc::clone(&live);
+            tokio::spawn(async move { best_four(&live).await })
         })
         .collect();
     let mut refused = 0;

@@ -8,11 +8,12 @@
 //! - [`payment`]: the provider that takes the money, and the sandbox that stands in for one; beside the store.
 //! - [`ticket`] and [`mail`]: what fans are given and written; neither knows the store or HTTP.
 //! - `fulfilment`: what follows from an order's moves: payments asked for, tickets written, mails sent.
-//! - `filter` and `live`: seats as everyone sees them, read once for all and streamed; with Redis, told at once.
+//! - `filter` and [`live`]: seats as everyone sees them, read once for all and streamed; with Redis, told at once.
 //! - `http` and `service`: calls and pages, and the life of the process's listener; beside them `grant`, which gives roles
 //!   without either.
 
 pub mod domain;
+pub mod live;
 pub mod mail;
 pub mod payment;
 pub mod store;
@@ -23,10 +24,10 @@ mod filter;
 mod fulfilment;
 mod grant;
 mod http;
-mod live;
 mod login;
 mod sample;
 mod service;
+mod sqlite;
 mod stalled;
 mod till;
 

@@ -49,18 +49,25 @@
     old.replaceWith(now);
     seats.set(seat, now);
   };
-  const count = (stock) => { idle = stock.free + " seats free"; show(); };
+  const count = (now) => {
+    idle = now.stock.free + " seats free";
+    for (const sign of document.querySelectorAll("[data-left-in]")) {
+      const left = (now.left || {})[sign.dataset.leftIn];
+      if (left !== undefined) sign.textContent = left;
+    }
+    show();
+  };
   const signs = { h: "held", t: "taken" };
   const whole = (now) => {
     for (const seat of [...seats.keys()]) {
       const [row, number] = seat.split("-");
       mark(seat, signs[(now.claimed[row] || "")[number - 1]] || "free");
     }
-    count(now.stock);
+    count(now);
   };
   const change = (now) => {
     for (const state of ["free", "held", "taken"]) for (const seat of now[state] || []) mark(seat, state);
-    count(now.stock);
+    count(now);
   };
   let source, again, last = "";
   const hear = (take) => (event) => { last = event.lastEventId; take(JSON.parse(event.data)); };

@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
@@ -13,10 +14,10 @@ use serde_json::{Value, json};
 use support::databases::{ENGINES, TestDatabase};
 use support::{Answer, Running};
 use tidegate_booking::domain::{
-    AccountId, Category, HoldId, HoldOutcome, MapRow, Money, OpenSection, Owner, SeatLimit, SeatMap,
-    ShowtimeId,
+    AccountId, Category, HoldId, HoldOutcome, MapRow, OpenSection, Owner, SeatLimit, SeatMap, ShowtimeId,
 };
-use tidegate_booking::store::{BestWish, SeedEvent, SeedVenue, Store};
+use tidegate_booking::live::{BestWish, Live};
+use tidegate_booking::store::{SeedEvent, SeedVenue, Store};
 
 const TTL: Duration = Duration::from_secs(1000);
 const SHOWTIME: ShowtimeId = ShowtimeId(1);
@@ -59,7 +60,7 @@ async fn large_house(on: &TestDatabase) -> (Store, SeatMap) {
     };
     let store = on.open().await;
     store.seed(&[venue], &[event], Timestamp::now()).await.unwrap();
-    let stored = store.seat_map_of(SHOWTIME).await.unwrap().unwrap();
+    let stored = store.showtime(SHOWTIME).await.unwrap().unwrap().map;
     assert_eq!(stored, map, "the map comes back as it went in");
     (store, map)
 }
@@ -68,15 +69,9 @@ fn owner(fan: u32) -> Owner {
     Owner::account(&AccountId::from_bits(u128::from(fan)))
 }
 
-fn price_of(level: u8) -> Option<Money> {
-    let amount = [5000, 2000][usize::from(level) - 1];
-    let currency = "USD".parse().unwrap();
-    Some(Money { amount, currency })
-}
-
-async fn best(store: &Store, map: &SeatMap, fan: u32, wish: BestWish<'_>) -> HoldOutcome {
+async fn best(live: &Live, fan: u32, wish: BestWish<'_>) -> HoldOutcome {
     let (owner, id) = (owner(fan), HoldId::from_bits(u128::from(fan)));
-    let held = store.hold_best(SHOWTIME, map, price_of, &wish, &owner, id, TTL, LIMIT);
+    let held = live.hold_best(SHOWTIME, &wish, &owner, &id, TTL, LIMIT);
     held.await.unwrap()
 }
 
@@ -91,10 +86,12 @@ const FOUR: BestWish<'static> = BestWish {
 async fn of_160_rivals_for_the_best_four_nobody_is_refused() {
     for engine in ENGINES {
         let database = TestDatabase::on(engine).await;
-        let (store, map) = large_house(&database).await;
+        let (store, _) = large_house(&database).await;
+        // Two instances, and rivals at both.
+        let instances = [0, 1].map(|_| Live::start(store.clone(), None).unwrap());
         let rivals = (0..160).map(|fan| {
-            let (store, map) = (store.clone(), map.clone());
-            tokio::spawn(async move { best(&store, &map, fan, FOUR).await })
+            let live = Arc::clone(&instances[fan as usize % 2]);
+            tokio::spawn(async move { best(&live, fan, FOUR).await })
         });
         let mut given = BTreeSet::new();
         for rival in rivals.collect::<Vec<_>>() {
@@ -125,14 +122,14 @@ async fn of_160_rivals_for_the_best_four_nobody_is_refused() {
 async fn wishes_are_kept_to() {
     for engine in ENGINES {
         let database = TestDatabase::on(engine).await;
-        let (store, map) = large_house(&database).await;
+        let live = Live::start(large_house(&database).await.0, None).unwrap();
         let accessible = BestWish {
             quantity: 2,
             accessible: true,
             ..FOUR
         };
         for fan in 0..5 {
-            let HoldOutcome::Held(hold) = best(&store, &map, fan, accessible).await else {
+            let HoldOutcome::Held(hold) = best(&live, fan, accessible).await else {
                 panic!("there are ten");
             };
             assert!(
@@ -142,28 +139,25 @@ async fn wishes_are_kept_to() {
             );
         }
         assert_eq!(
-            best(&store, &map, 9, accessible).await,
+            best(&live, 9, accessible).await,
             HoldOutcome::NotEnough { left: 0 }
         );
         let cheap = BestWish {
             price_max: Some(4999),
             ..FOUR
         };
-        assert_eq!(
-            best(&store, &map, 9, cheap).await,
-            HoldOutcome::NotEnough { left: 0 }
-        );
+        assert_eq!(best(&live, 9, cheap).await, HoldOutcome::NotEnough { left: 0 });
         let elsewhere = BestWish {
             section: Some("Balcony"),
             ..FOUR
         };
         assert_eq!(
-            best(&store, &map, 9, elsewhere).await,
+            best(&live, 9, elsewhere).await,
             HoldOutcome::NotEnough { left: 0 }
         );
         let greedy = BestWish { quantity: 7, ..FOUR };
         assert!(matches!(
-            best(&store, &map, 9, greedy).await,
+            best(&live, 9, greedy).await,
             HoldOutcome::OverLimit { has: 0, asked: 7 }
         ));
     }

@@ -1,7 +1,7 @@
 //! A fan who wants seats and does not give up: every call may be cut off, and is made again.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -101,12 +101,20 @@ impl Fan {
 
     /// The order, once it is in one of these states.
     pub fn until(&self, order: &Value, states: &[&str], within: Duration) -> Value {
-        eventually(&format!("the order is {states:?}"), within, || {
-            let order = self.look(order)?;
-            states
-                .iter()
-                .any(|state| order["state"] == **state)
-                .then_some(order)
-        })
+        let deadline = Instant::now() + within;
+        let mut last = Value::Null;
+        loop {
+            if let Some(order) = self.look(order) {
+                if states.iter().any(|state| order["state"] == **state) {
+                    return order;
+                }
+                last = order;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "not {states:?} within {within:?}: {last}"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }

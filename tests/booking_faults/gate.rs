@@ -1,5 +1,5 @@
 //! The way to the payment provider: a sandbox that lives in the test, behind a gate at which one call can be held up,
-//! before the provider hears of it or after.
+//! before the provider hears of it or after, and at which it can mishear what is asked of it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -39,9 +39,18 @@ struct Watch {
     client: Client<HttpConnector, Full<Bytes>>,
     trap: Mutex<Option<Trap>>,
     caught: Mutex<bool>,
+    /// What the provider hears instead of what.
+    misheard: Mutex<Option<(String, String)>>,
 }
 
 impl Watch {
+    fn heard(&self, body: Bytes) -> Bytes {
+        match &*self.misheard.lock().unwrap() {
+            Some((said, heard)) => String::from_utf8_lossy(&body).replace(said, heard).into(),
+            None => body,
+        }
+    }
+
     fn holds(&self, path: &str, when: When) -> bool {
         let mut trap = self.trap.lock().unwrap();
         let fits = trap.is_some_and(|(end, at)| path.ends_with(end) && at == when);
@@ -93,6 +102,7 @@ impl Provider {
                 client: Client::builder(TokioExecutor::new()).build_http(),
                 trap: Mutex::new(None),
                 caught: Mutex::new(false),
+                misheard: Mutex::new(None),
             });
             let ledger = sandbox.ledger();
             tokio::spawn(sandbox.run(std::future::pending()));
@@ -123,6 +133,12 @@ impl Provider {
         *self.watch.caught.lock().unwrap()
     }
 
+    /// From now on the provider hears one for the other; as long, so that the body's length stays true.
+    pub fn mishears(&self, said: &str, heard: &str) {
+        assert_eq!(said.len(), heard.len());
+        *self.watch.misheard.lock().unwrap() = Some((said.to_owned(), heard.to_owned()));
+    }
+
     /// Where all the money is.
     pub fn ledger(&self) -> Ledger {
         self.runtime.block_on(self.ledger.read()).unwrap()
@@ -135,7 +151,7 @@ async fn pass(State(watch): State<Arc<Watch>>, request: Request) -> Response {
     if watch.holds(&path, When::Before) {
         return std::future::pending().await;
     }
-    let body = to_bytes(body, 1 << 20).await.unwrap();
+    let body = watch.heard(to_bytes(body, 1 << 20).await.unwrap());
     let rest = parts.uri.path_and_query().unwrap().to_string();
     parts.uri = format!("http://{}{rest}", watch.sandbox).parse().unwrap();
     let sent = axum::http::Request::from_parts(parts, Full::new(body));

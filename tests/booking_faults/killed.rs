@@ -73,6 +73,16 @@ impl Shop {
         })
     }
 
+    pub fn text(&self, query: &str) -> String {
+        self.runtime.block_on(async {
+            let mut raw = self.on.raw().await;
+            let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query.to_owned()));
+            let text = query.fetch_one(&mut raw).await.unwrap();
+            raw.close().await.unwrap();
+            text
+        })
+    }
+
     /// Nobody writes to the table until the connection is closed.
     pub fn lock(&self, table: &str) -> AnyConnection {
         self.runtime.block_on(async {

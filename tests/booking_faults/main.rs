@@ -1,5 +1,6 @@
 //! The booking service under fire: real processes on a real PostgreSQL, killed with -9 at every step from a hold to a
-//! ticket, paused past the hold's end, and in a rush with a payment provider that misbehaves.
+//! ticket, paused past the hold's end, and in a rush with a payment provider that misbehaves; on a disk that
+//! fills up, and with payments that are not what was asked for.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,10 +12,12 @@ mod databases;
 mod http;
 
 mod fan;
+mod full_disk;
 mod gate;
 mod instance;
 mod killed;
 mod paused;
+mod provider_says;
 mod rush;
 
 use std::time::{Duration, Instant};

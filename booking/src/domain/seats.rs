@@ -190,6 +190,18 @@ impl SeatMap {
             .collect()
     }
 
+    /// Every section for general admission, with the places that nobody has and the reader's own.
+    pub fn open_view(&self, claims: &[SeatClaim], me: Option<&Owner>) -> Vec<(&OpenSection, u32, u32)> {
+        let look = |section| {
+            let OpenSection { label, capacity, .. }: &OpenSection = section;
+            let here = claims.iter().filter(|claim| claim.seat.row == *label);
+            let (mine, others): (Vec<_>, Vec<_>) = here.partition(|claim| Some(&claim.owner) == me);
+            let (mine, others) = (mine.len() as u32, others.len() as u32);
+            (section, capacity.saturating_sub(mine + others), mine)
+        };
+        self.open.iter().map(look).collect()
+    }
+
     /// How much is left, given the live claims.
     pub fn stock(&self, claims: &[SeatClaim]) -> Stock {
         let rows = self.rows.iter().map(|row| (row.label.as_str(), row.seats));

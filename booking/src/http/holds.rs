@@ -12,15 +12,14 @@ use super::guard::COMMAND;
 use super::input::{self, Segment};
 use super::negotiate::Form;
 use super::problem::Problem;
-use super::reserve::refusal;
 use super::seat_page::Notice;
-use super::showtimes::{current_page, no_showtime, with_stock};
+use super::showtimes::{current_page, no_showtime};
 use super::wire::{HoldJson, HoldsJson, ReleasedJson};
 use super::{App, pages};
-use crate::domain::{HoldId, HoldOutcome, HoldRequest, Owner, SeatMap, ShowtimeId};
+use crate::domain::ShowtimeId;
 use crate::store::Which;
 
-/// `POST /showtimes/{id}/holds` with `seats`: all of them are held, or none.
+/// `POST /showtimes/{id}/holds` with `seats`, or from a page: all of them are held, or none.
 pub(super) async fn hold(
     State(app): State<Arc<App>>,
     segment: Segment,
@@ -29,63 +28,24 @@ pub(super) async fn hold(
     let id: ShowtimeId = input::id(segment)?;
     let form = Form::wanted(request.headers());
     let owner = app.writer(request.headers()).await?.owner();
-    let named = input::seats(request).await?;
-    let map = app.store.seat_map_of(id).await?.ok_or_else(|| no_showtime(id))?;
-    let response = match try_hold(&app, id, &map, &named, &owner).await? {
-        Ok(hold) => match form {
-            Form::Page => see_other(id),
-            Form::Json => {
-                let body = HoldJson::from(&hold);
-                let at = format!("/showtimes/{id}/holds/{}", hold.id);
-                let stock = map.stock(&app.store.claims(id).await?);
-                let response = (StatusCode::CREATED, [(header::LOCATION, at)], Json(body)).into_response();
-                with_stock(response, stock)
-            }
-        },
-        Err(problem) => match form {
-            // A browser gets the seats as they are now, with what happened above them.
-            Form::Page => {
-                let showtime = app.store.showtime(id).await?.ok_or_else(|| no_showtime(id))?;
-                let notice = Notice {
-                    status: problem.status,
-                    text: problem.detail,
-                };
-                current_page(&app, &showtime, Some(&owner), Some(notice)).await?
-            }
-            Form::Json => with_stock(problem.into_response(), map.stock(&app.store.claims(id).await?)),
-        },
-    };
-    Ok(response)
-}
-
-/// The outer error ends the request; the inner one is about these seats.
-async fn try_hold(
-    app: &App,
-    id: ShowtimeId,
-    map: &SeatMap,
-    named: &[String],
-    owner: &Owner,
-) -> Result<Result<crate::domain::Hold, Problem>, Problem> {
-    let asked = match HoldRequest::new(named, map, app.seats_max) {
-        Ok(asked) => asked,
-        Err(bad) => return Ok(Err(bad.into())),
-    };
-    let taken = app.live.taken(id, asked.seats(), owner).await;
-    if !taken.is_empty() {
-        return Ok(Err(refusal(HoldOutcome::JustTaken(taken), id, app.seats_max.0)));
-    }
-    let hold_id = HoldId::from_bits(rand::random());
-    let outcome = app
-        .store
-        .hold(id, asked.seats(), owner, hold_id, app.hold_ttl, app.seats_max)
-        .await?;
-    Ok(match outcome {
-        HoldOutcome::Held(hold) => {
-            app.live.held(&hold, owner);
-            Ok(hold)
+    let asked = input::seats(request).await?;
+    let showtime = app.showtime(id).await?;
+    Ok(match (app.hold(&showtime, asked, &owner).await, form) {
+        (Ok(_), Form::Page) => see_other(id),
+        (Ok(hold), Form::Json) => {
+            let at = format!("/showtimes/{id}/holds/{}", hold.id);
+            app.held_answer(&hold, at).await
         }
-        HoldOutcome::NoShowtime => return Err(no_showtime(id)),
-        refused => Err(refusal(refused, id, app.seats_max.0)),
+        // A browser gets the seats as they are now, with what happened above them.
+        (Err(problem), Form::Page) => {
+            let showtime = app.store.showtime(id).await?.ok_or_else(|| no_showtime(id))?;
+            let notice = Notice {
+                status: problem.status,
+                text: problem.detail,
+            };
+            current_page(&app, &showtime, Some(&owner), Some(notice)).await?
+        }
+        (Err(problem), Form::Json) => app.with_stock_of(id, problem.into_response(), &[]).await,
     })
 }
 
@@ -96,7 +56,7 @@ pub(super) async fn mine(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id: ShowtimeId = input::id(segment)?;
-    app.store.seat_map_of(id).await?.ok_or_else(|| no_showtime(id))?;
+    app.showtime(id).await?;
     let holds = match app.reader(&headers).await {
         Some(owner) => app.store.holds_of(id, &owner).await?,
         None => Vec::new(),

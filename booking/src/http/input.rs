@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+use super::reserve::Asked;
 use crate::domain::{EventFilter, HoldId};
 use crate::store::Which;
 
@@ -217,16 +218,16 @@ fn is_json(request: &Request) -> Result<bool, Problem> {
     }
 }
 
-/// The names of seats in a JSON or form body.
-pub(super) async fn seats(request: Request) -> Result<Vec<String>, Problem> {
+/// The names of seats in a JSON body, or what a page's form asks for.
+pub(super) async fn seats(request: Request) -> Result<Asked, Problem> {
     #[derive(serde::Deserialize)]
-    struct Asked {
+    struct Named {
         seats: Vec<String>,
     }
     let is_json = is_json(&request)?;
     let body = whole(request.into_body()).await?;
-    let seats = if is_json {
-        let asked: Asked = serde_json::from_slice(&body).map_err(|error| {
+    let asked = if is_json {
+        let named: Named = serde_json::from_slice(&body).map_err(|error| {
             let text = format!("The body is not {{\"seats\": [\"A-1\", ...]}}: {error}.");
             if error.is_data() {
                 Problem::unreadable_seats(text)
@@ -234,20 +235,16 @@ pub(super) async fn seats(request: Request) -> Result<Vec<String>, Problem> {
                 Problem::bad_request(text)
             }
         })?;
-        asked.seats
+        Asked::Seats(named.seats)
     } else {
-        let pairs = form_urlencoded::parse(&body);
-        pairs
-            .filter(|(name, _)| name == "seats")
-            .map(|(_, seat)| seat.into_owned())
-            .collect()
+        Asked::from_form(&body)?
     };
-    if seats.len() > NAMED_MAX {
-        return Err(Problem::unreadable_seats(format!(
+    match &asked {
+        Asked::Seats(seats) if seats.len() > NAMED_MAX => Err(Problem::unreadable_seats(format!(
             "More than {NAMED_MAX} seats were named."
-        )));
+        ))),
+        _ => Ok(asked),
     }
-    Ok(seats)
 }
 
 async fn whole(body: Body) -> Result<Bytes, Problem> {

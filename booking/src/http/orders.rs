@@ -205,7 +205,10 @@ pub(super) async fn show(
     let caller = app.somebody(headers).await?;
     let (mut purchase, showtime, _) = seen(&app, &id, &caller).await?;
     if input::says_yes(request.uri().query(), "returned") && purchase.order.is_unfinished() {
-        app.fulfilment.ask_about(&id, WORD_WITHIN).await?;
+        if let Err(error) = app.fulfilment.ask_about(&id, WORD_WITHIN).await {
+            // It is asked again by itself; whoever comes back from paying sees the order as it is known.
+            tracing::warn!(order = %id, %error, "cannot write down what the provider says of an order");
+        }
         purchase = app.store.order(&id).await?.ok_or_else(no_order)?;
         if purchase.order.state == OrderState::Allocated {
             app.fulfilment.hurry(&id, WORD_WITHIN).await;

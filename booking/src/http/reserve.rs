@@ -14,8 +14,9 @@ use super::input::{self, Segment};
 use super::problem::Problem;
 use super::showtimes::{no_showtime, with_stock};
 use super::wire::{HoldJson, ReleasedJson};
-use crate::domain::{Hold, HoldId, HoldOutcome, HoldRequest, Owner, SeatMap, ShowtimeId};
-use crate::store::{BestWish, Which};
+use crate::domain::{Hold, HoldId, HoldOutcome, HoldRequest, Owner, Seat, ShowtimeDetail, ShowtimeId};
+use crate::live::BestWish;
+use crate::store::Which;
 
 /// The body: one of three ways to say which seats.
 #[derive(Deserialize)]
@@ -30,7 +31,7 @@ struct Reserve {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BestAvailable {
+pub(super) struct BestAvailable {
     quantity: u32,
     section: Option<String>,
     max_price: Option<i64>,
@@ -38,11 +39,44 @@ struct BestAvailable {
     accessible: bool,
 }
 
-/// What the body asks for.
-enum Asked {
+/// What is asked for.
+pub(super) enum Asked {
     Seats(Vec<String>),
     Best(BestAvailable),
     Open { section: String, quantity: u32 },
+}
+
+impl Asked {
+    /// What a page's form sends: `best`, or `section` with `quantity`, or `seats` as often as there are.
+    pub(super) fn from_form(body: &[u8]) -> Result<Self, Problem> {
+        let fields: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
+        let field = |wanted: &str| {
+            fields
+                .iter()
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value)
+        };
+        let number = |name: &str, text: &String| {
+            let number: Result<u32, _> = text.parse();
+            number.map_err(|_| Problem::bad_field(format!("`{name}` must be a whole number, from 1.")))
+        };
+        if let Some(best) = field("best") {
+            return Ok(Self::Best(BestAvailable {
+                quantity: number("best", best)?,
+                section: None,
+                max_price: None,
+                accessible: false,
+            }));
+        }
+        if let (Some(section), Some(quantity)) = (field("section"), field("quantity")) {
+            return Ok(Self::Open {
+                section: section.clone(),
+                quantity: number("quantity", quantity)?,
+            });
+        }
+        let seats = fields.into_iter().filter(|(name, _)| name == "seats");
+        Ok(Self::Seats(seats.map(|(_, seat)| seat).collect()))
+    }
 }
 
 impl Reserve {
@@ -71,29 +105,27 @@ pub(super) async fn reserve(State(app): State<Arc<App>>, request: Request) -> Re
     let owner = app.writer(request.headers()).await?.owner();
     let body: Reserve = input::json(request).await?;
     let (id, asked) = body.asked()?;
-    let map = app.store.seat_map_of(id).await?.ok_or_else(|| no_showtime(id))?;
-    let held = app.hold(id, &map, asked, &owner).await;
-    let stock = map.stock(&app.store.claims(id).await?);
-    Ok(match held {
-        Ok(hold) => {
-            let at = [(header::LOCATION, format!("/holds/{}", hold.id))];
-            with_stock(
-                (StatusCode::CREATED, at, Json(HoldJson::from(&hold))).into_response(),
-                stock,
-            )
-        }
-        Err(problem) => with_stock(problem.into_response(), stock),
+    let showtime = app.showtime(id).await?;
+    Ok(match app.hold(&showtime, asked, &owner).await {
+        Ok(hold) => app.held_answer(&hold, format!("/holds/{}", hold.id)).await,
+        Err(problem) => app.with_stock_of(id, problem.into_response(), &[]).await,
     })
 }
 
 impl App {
-    async fn hold(
+    /// The showtime, as it was within the last second. Its map never changes.
+    pub(super) async fn showtime(&self, id: ShowtimeId) -> Result<Arc<ShowtimeDetail>, Problem> {
+        self.live.showtime(id).await?.ok_or_else(|| no_showtime(id))
+    }
+
+    /// Holds all that is asked for, or nothing.
+    pub(super) async fn hold(
         &self,
-        id: ShowtimeId,
-        map: &SeatMap,
+        showtime: &ShowtimeDetail,
         asked: Asked,
         owner: &Owner,
     ) -> Result<Hold, Problem> {
+        let (id, map) = (showtime.id, &showtime.map);
         let hold_id = HoldId::from_bits(rand::random());
         let (ttl, limit) = (self.hold_ttl, self.seats_max);
         let within = |quantity: u32| match quantity {
@@ -113,7 +145,6 @@ impl App {
                     .await?
             }
             Asked::Best(best) => {
-                let showtime = self.store.showtime(id).await?.ok_or_else(|| no_showtime(id))?;
                 if best.max_price.is_some_and(|price| price < 0) {
                     return Err(Problem::bad_field(
                         "`max_price` is an amount in minor units, from 0.",
@@ -125,9 +156,8 @@ impl App {
                     price_max: best.max_price,
                     accessible: best.accessible,
                 };
-                let price_of = |level| showtime.event.price_of(level);
-                self.store
-                    .hold_best(id, map, price_of, &wish, owner, hold_id, ttl, limit)
+                self.live
+                    .hold_best(id, &wish, owner, &hold_id, ttl, limit)
                     .await?
             }
             Asked::Open { section, quantity } => {
@@ -151,10 +181,29 @@ impl App {
             refused => Err(refusal(refused, id, limit.0)),
         }
     }
+
+    /// What somebody gets who asked for seats and has them, with where the hold is found again.
+    pub(super) async fn held_answer(&self, hold: &Hold, at: String) -> Response {
+        let answer = (
+            StatusCode::CREATED,
+            [(header::LOCATION, at)],
+            Json(HoldJson::from(hold)),
+        );
+        self.with_stock_of(hold.showtime, answer.into_response(), &hold.seats)
+            .await
+    }
+
+    /// Tells the edge what is left, once these seats are held; an answer is as good without.
+    pub(super) async fn with_stock_of(&self, id: ShowtimeId, response: Response, held: &[Seat]) -> Response {
+        match self.live.stock(id, held).await {
+            Ok(Some(stock)) => with_stock(response, stock),
+            Ok(None) | Err(_) => response,
+        }
+    }
 }
 
 /// Why nothing was held.
-pub(super) fn refusal(outcome: HoldOutcome, id: ShowtimeId, limit: u32) -> Problem {
+fn refusal(outcome: HoldOutcome, id: ShowtimeId, limit: u32) -> Problem {
     match outcome {
         HoldOutcome::Held(_) => Problem::internal(),
         HoldOutcome::JustTaken(seats) => Problem::seats_taken(&seats),

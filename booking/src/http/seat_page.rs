@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use super::pages::{Card, When, render};
 use crate::domain::{
-    Category, Hold, Money, Owner, Seat, SeatClaim, SeatLimit, SeatState, ShowtimeDetail, Stock,
+    Category, Hold, Money, Owner, Seat, SeatClaim, SeatLimit, SeatMap, SeatState, ShowtimeDetail, Stock,
 };
 
 /// What happened, said above the seats.
@@ -40,6 +40,16 @@ struct Cell {
     label: String,
 }
 
+/// A section for general admission.
+struct Open {
+    name: String,
+    label: String,
+    price: Option<Money>,
+    left: u32,
+    /// How many this reader may still take.
+    may_add: u32,
+}
+
 struct Mine {
     seats: String,
     count: usize,
@@ -61,6 +71,7 @@ struct ShowtimePage {
     anonymous: bool,
     stage: &'static str,
     sections: Vec<Section>,
+    open: Vec<Open>,
     stock: Stock,
     mine: Option<Mine>,
     notice: Option<String>,
@@ -108,11 +119,21 @@ pub(super) fn showtime(view: &ShowtimeView<'_>, notice: Option<Notice>) -> Respo
         }
     }
     let mine = mine(view, |seat| {
-        let row = showtime.map.rows.iter().find(|row| row.label == seat.row);
-        row.and_then(|row| price_of(row.level))
+        let level = showtime.map.level_of(seat);
+        level
+            .and_then(|(level, _)| price_of(level))
             .map_or(0, |price| price.amount)
     });
     let held = mine.as_ref().map_or(0, |mine| mine.count as u32);
+    let may_add = view.seats_max.0.saturating_sub(held);
+    let open = showtime.map.open_view(view.claims, view.me).into_iter();
+    let open = open.map(|(section, left, _)| Open {
+        name: section.name.clone(),
+        label: section.label.clone(),
+        price: price_of(section.level),
+        left,
+        may_add: may_add.min(left),
+    });
     let status = notice.as_ref().map_or(StatusCode::OK, |notice| notice.status);
     let page = ShowtimePage {
         id: showtime.id.0,
@@ -123,11 +144,12 @@ pub(super) fn showtime(view: &ShowtimeView<'_>, notice: Option<Notice>) -> Respo
         anonymous: view.me.is_none(),
         stage: stage(event.category),
         sections,
+        open: open.collect(),
         stock: showtime.map.stock(view.claims),
         mine,
         notice: notice.map(|notice| notice.text),
         seats_max: view.seats_max.0,
-        may_add: view.seats_max.0.saturating_sub(held),
+        may_add,
         currency: event.venue.currency.as_str().to_owned(),
         exponent: event.venue.currency.exponent(),
     };
@@ -149,17 +171,13 @@ fn mine(view: &ShowtimeView<'_>, amount_of: impl Fn(&Seat) -> i64) -> Option<Min
     let seconds_left = view.holds.iter().map(|hold| hold.seconds_left).min()?;
     let amount = seats.iter().map(|seat| amount_of(seat)).sum();
     let left = SignedDuration::from_secs(seconds_left);
-    let names = |seats: &mut dyn Iterator<Item = &Seat>| {
-        let names: Vec<String> = seats.map(ToString::to_string).collect();
-        names.join(", ")
-    };
     let holds = view.holds.iter();
     Some(Mine {
         holds: holds
-            .map(|hold| (hold.id.to_string(), names(&mut hold.seats.iter())))
+            .map(|hold| (hold.id.to_string(), names(&view.showtime.map, hold.seats.iter())))
             .collect(),
         count: seats.len(),
-        seats: names(&mut seats.iter().copied()),
+        seats: names(&view.showtime.map, seats.iter().copied()),
         total: Money {
             amount,
             currency: view.showtime.event.event.venue.currency,
@@ -168,4 +186,15 @@ fn mine(view: &ShowtimeView<'_>, amount_of: impl Fn(&Seat) -> i64) -> Option<Min
         seconds_left,
         minutes: format!("{}:{:02}", left.as_mins(), left.as_secs() % 60),
     })
+}
+
+/// Seats by their names, and how many places of each section for general admission.
+fn names<'a>(map: &SeatMap, seats: impl Iterator<Item = &'a Seat> + Clone) -> String {
+    let named = seats.clone().filter(|seat| map.has_named(seat));
+    let open = map.open.iter().filter_map(|section| {
+        let places = seats.clone().filter(|seat| seat.row == section.label).count();
+        (places > 0).then(|| format!("{places} × {}", section.name))
+    });
+    let names: Vec<String> = named.map(ToString::to_string).chain(open).collect();
+    names.join(", ")
 }

@@ -216,6 +216,23 @@ struct SeatsJson {
     capacity: u32,
     stock: Stock,
     sections: Vec<SectionJson>,
+    open: Vec<OpenJson>,
+}
+
+/// A section for general admission.
+#[derive(Serialize)]
+struct OpenJson {
+    name: String,
+    label: String,
+    level: u8,
+    capacity: u32,
+    left: u32,
+    #[serde(skip_serializing_if = "is_none")]
+    mine: u32,
+}
+
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize)]
@@ -261,11 +278,21 @@ impl SeatsJson {
                 }),
             }
         }
+        let open = map.open_view(claims, me).into_iter();
+        let open = open.map(|(section, left, mine)| OpenJson {
+            name: section.name.clone(),
+            label: section.label.clone(),
+            level: section.level,
+            capacity: section.capacity,
+            left,
+            mine,
+        });
         Self {
             showtime,
             capacity: map.capacity(),
             stock: map.stock(claims),
             sections,
+            open: open.collect(),
         }
     }
 }

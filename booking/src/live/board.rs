@@ -11,12 +11,15 @@ use tokio::time::Instant;
 
 use super::picture::{Picture, View};
 use super::wire::{self, EventMark, SeatsDocument};
-use crate::domain::{ShowtimeDetail, ShowtimeId};
+use crate::domain::{Seat, ShowtimeDetail, ShowtimeId, Stock};
 use crate::store::{Cursor, SeatChanges, Store, StoreError};
 
 /// How old seats may be when they are shown to somebody who does not listen. What this instance changed itself, or was
 /// told of, is shown at once.
 const AGE_MAX: Duration = Duration::from_secs(1);
+
+/// How old the count of what is left may be beside an answer that counts its own seats.
+const STOCK_AGE_MAX: Duration = Duration::from_millis(20);
 
 /// How often the database is asked while somebody listens: half of the 200 ms in which a change has to be everywhere.
 const ASK_EVERY: Duration = Duration::from_millis(100);
@@ -40,9 +43,11 @@ const KEPT_MAX: usize = 256;
 
 /// One showtime's seats.
 pub(super) struct Board {
-    showtime: ShowtimeId,
+    pub(super) showtime: ShowtimeId,
+    /// Held by whoever has their seats chosen.
+    pub(super) choosing: AsyncMutex<()>,
     /// Held by whoever asks the database.
-    asking: AsyncMutex<()>,
+    pub(super) asking: AsyncMutex<()>,
     /// Held by whoever makes the document.
     writing: AsyncMutex<()>,
     seen: Mutex<Seen>,
@@ -50,11 +55,12 @@ pub(super) struct Board {
     news: Notify,
 }
 
-struct Seen {
-    /// The part of the document that stays; of this state of the catalogue.
+pub(super) struct Seen {
+    /// The showtime and the part of the document that stays; of this state of the catalogue.
+    detail: Arc<ShowtimeDetail>,
     head: Arc<str>,
     catalogue: i64,
-    picture: Picture,
+    pub(super) picture: Picture,
     /// When the last question was asked.
     asked_at: Instant,
     /// When somebody last said that something changed.
@@ -84,14 +90,27 @@ impl Seen {
     }
 
     fn is_fresh(&self, now: Instant) -> bool {
-        now.duration_since(self.asked_at) < AGE_MAX
-            && self.changed_at.is_none_or(|changed| changed < self.asked_at)
+        self.was_asked_within(AGE_MAX, now) && self.changed_at.is_none_or(|changed| changed < self.asked_at)
+    }
+
+    fn was_asked_within(&self, age: Duration, now: Instant) -> bool {
+        now.duration_since(self.asked_at) < age
     }
 
     fn take_in(&mut self, read: &SeatChanges) {
         if self.picture.apply(read) {
             self.version += 1;
             self.document = None;
+        }
+    }
+
+    /// Takes in the answer to a question that began where this picture ends, or at the beginning.
+    pub(super) fn read(&mut self, asked_at: Instant, read: &SeatChanges) {
+        self.asked_at = asked_at;
+        self.take_in(read);
+        if !self.polled {
+            // Whoever was listening and comes back finds what it missed, event by event.
+            self.tell();
         }
     }
 
@@ -152,12 +171,13 @@ impl Board {
         let asked_at = Instant::now();
         // The seats before the map: a map that changes in between is read again, for its number is then another.
         let read = store.seat_changes(id, Cursor::default()).await?;
-        let Some(showtime) = store.showtime(id).await? else {
+        let Some(showtime) = store.showtime(id).await?.map(Arc::new) else {
             return Ok(None);
         };
         let (events, _) = broadcast::channel(BEHIND_MAX);
         let mut seen = Seen {
             head: wire::head(&showtime).into(),
+            detail: Arc::clone(&showtime),
             catalogue: read.catalogue,
             picture: Picture::new(&showtime.map),
             asked_at,
@@ -174,6 +194,7 @@ impl Board {
         seen.picture.tell();
         Ok(Some(Self {
             showtime: id,
+            choosing: AsyncMutex::default(),
             asking: AsyncMutex::default(),
             writing: AsyncMutex::default(),
             seen: Mutex::new(seen),
@@ -222,6 +243,29 @@ impl Board {
             seen.document = Some(Arc::clone(&document));
         }
         Ok(document)
+    }
+
+    /// The showtime with its map and its prices, at most a second old.
+    pub(super) async fn detail(&self, store: &Store) -> Result<Arc<ShowtimeDetail>, StoreError> {
+        let now = Instant::now();
+        if !self.seen().was_asked_within(AGE_MAX, now) {
+            self.ask_since(store, now).await?;
+        }
+        Ok(Arc::clone(&self.seen().detail))
+    }
+
+    /// How much is left once these seats are held, whether or not they have been seen so yet. What others changed here in
+    /// the last moment may be missing: a drop asks thousands of times a second.
+    pub(super) async fn stock(&self, store: &Store, held: &[Seat]) -> Result<Stock, StoreError> {
+        let now = Instant::now();
+        let known = {
+            let seen = self.seen();
+            seen.is_fresh(now) || seen.was_asked_within(STOCK_AGE_MAX, now)
+        };
+        if !known {
+            self.ask_since(store, now).await?;
+        }
+        Ok(self.seen().picture.stock_with(held))
     }
 
     /// A listener's first events and all after them; `None` once the service stops. The answer's flag says that nobody
@@ -316,23 +360,16 @@ impl Board {
         if read.catalogue != catalogue && self.redraw(store, asked_at, &read).await? {
             return Ok(());
         }
-        let mut seen = self.seen();
-        seen.asked_at = asked_at;
-        seen.take_in(&read);
-        if !seen.polled {
-            // Whoever was listening and comes back finds what it missed, event by event.
-            seen.tell();
-        }
+        self.seen().read(asked_at, &read);
         Ok(())
     }
 
     /// After a change of the catalogue: whether it was to this map or its prices, and everything was read anew.
     async fn redraw(&self, store: &Store, asked_at: Instant, read: &SeatChanges) -> Result<bool, StoreError> {
-        let showtime: Option<ShowtimeDetail> = store.showtime(self.showtime).await?;
-        let head: Option<Arc<str>> = showtime.as_ref().map(|showtime| wire::head(showtime).into());
-        let (Some(showtime), Some(head)) = (showtime, head) else {
+        let Some(showtime) = store.showtime(self.showtime).await?.map(Arc::new) else {
             return Ok(false);
         };
+        let head: Arc<str> = wire::head(&showtime).into();
         let same = self.seen().head == head;
         let all = match same {
             true => None,
@@ -340,6 +377,7 @@ impl Board {
         };
         let mut seen = self.seen();
         seen.catalogue = read.catalogue;
+        seen.detail = Arc::clone(&showtime);
         let Some(all) = all else {
             return Ok(false);
         };
@@ -358,7 +396,7 @@ impl Board {
         Ok(true)
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         // A panic in between leaves a picture that the next question sets right.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }

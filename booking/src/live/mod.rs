@@ -5,6 +5,7 @@
 //! also wake each other at once and know of seats that were just taken ([`crate::filter`]); without it, each finds out
 //! for itself a moment later. Knows nothing of HTTP.
 
+mod best;
 mod board;
 mod listener;
 mod picture;
@@ -14,15 +15,17 @@ mod wire;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tidegate_config::StoreUrl;
 use tokio::sync::{OnceCell, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::domain::{Hold, Owner, Seat, ShowtimeId};
+use crate::domain::{Hold, HoldId, HoldOutcome, Owner, Seat, SeatLimit, ShowtimeDetail, ShowtimeId, Stock};
 use crate::filter::{BadFilter, Filter};
 use crate::store::{Store, StoreError};
+pub use best::BestWish;
 use board::Board;
 pub(crate) use listener::Listener;
 pub(crate) use wire::{EventMark, SeatsDocument};
@@ -55,7 +58,7 @@ struct Entry {
 }
 
 /// All showtimes that somebody looks at.
-pub(crate) struct Live {
+pub struct Live {
     store: Store,
     boards: Mutex<HashMap<ShowtimeId, Entry>>,
     showtimes_max: usize,
@@ -71,7 +74,7 @@ impl Live {
     ///
     /// # Errors
     /// The URL cannot be used.
-    pub(crate) fn start(store: Store, redis: Option<&StoreUrl>) -> Result<Arc<Self>, BadFilter> {
+    pub fn start(store: Store, redis: Option<&StoreUrl>) -> Result<Arc<Self>, BadFilter> {
         Self::with(store, redis, LISTENERS_MAX, SHOWTIMES_MAX)
     }
 
@@ -109,6 +112,41 @@ impl Live {
         match self.board(id).await? {
             Some(board) => Ok(Some(board.document(&self.store).await?)),
             None => Ok(None),
+        }
+    }
+
+    /// A showtime with its map and its prices, at most a second old; `None` where there is none.
+    pub(crate) async fn showtime(&self, id: ShowtimeId) -> Result<Option<Arc<ShowtimeDetail>>, StoreError> {
+        match self.board(id).await? {
+            Some(board) => Ok(Some(board.detail(&self.store).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// How much is left of a showtime once these seats are held, a moment ago; `None` where there is no such showtime.
+    pub(crate) async fn stock(&self, id: ShowtimeId, held: &[Seat]) -> Result<Option<Stock>, StoreError> {
+        match self.board(id).await? {
+            Some(board) => Ok(Some(board.stock(&self.store, held).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Claims the best seats of a showtime that fit the wish, or none.
+    ///
+    /// # Errors
+    /// The database; [`StoreError::Busy`] also where too many wait for their turn.
+    pub async fn hold_best(
+        &self,
+        id: ShowtimeId,
+        wish: &BestWish<'_>,
+        owner: &Owner,
+        hold: &HoldId,
+        ttl: Duration,
+        limit: SeatLimit,
+    ) -> Result<HoldOutcome, StoreError> {
+        match self.board(id).await? {
+            Some(board) => board.hold_best(&self.store, wish, owner, hold, ttl, limit).await,
+            None => Ok(HoldOutcome::NoShowtime),
         }
     }
 

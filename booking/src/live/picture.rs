@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{Claimed, Seat, SeatMap, SeatState, Stock};
+use crate::domain::{Claimed, Row, Seat, SeatMap, SeatState, Stock};
 use crate::store::{Cursor, SeatChanges};
 
 /// Where the seats of each row, and the places of each section for general admission, stand in one long list.
@@ -179,6 +179,27 @@ impl Picture {
                 taken: self.taken,
             },
             View::Told => self.told_stock,
+        }
+    }
+
+    /// How much is left once these seats are held as well.
+    pub(crate) fn stock_with(&self, held: &[Seat]) -> Stock {
+        let mut stock = self.stock(View::Now);
+        let free = held.iter().filter(|seat| {
+            let slot = self.places.at(seat).map(|at| self.slots[at].shown);
+            slot == Some(SeatState::Free)
+        });
+        let more = free.count() as u32;
+        stock.free -= more;
+        stock.held += more;
+        stock
+    }
+
+    /// Says of each seat whether it can be held now; the rows are those of the map, in its order.
+    pub(crate) fn mark_free(&self, rows: &mut [Row]) {
+        let places = rows.iter_mut().flat_map(|row| &mut row.places);
+        for (place, slot) in places.zip(&self.slots) {
+            place.free = slot.shown == SeatState::Free;
         }
     }
 
@@ -409,6 +430,10 @@ mod tests {
         };
         assert_eq!((seen.stock(View::Now), seen.stock(View::Told)), (stock, stock));
         assert!(told(&mut seen, &read(101, 7, rows)).is_empty());
+        // Seats held a moment ago count whether or not their rows have been read.
+        let just_held = ["A-1", "A-2", "FLOOR-1"].map(|seat| seat.parse().expect("a seat"));
+        let (free, held) = (stock.free - 2, stock.held + 2);
+        assert_eq!(seen.stock_with(&just_held), Stock { free, held, taken: 1 });
         // From a hold to the payment it looks the same; a sale is seen.
         let paying = vec![row("A-1", Claimed::Paying, 900, 8)];
         assert!(told(&mut seen, &read(102, 8, paying)).is_empty());

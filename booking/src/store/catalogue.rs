@@ -146,21 +146,6 @@ impl Store {
         }))
     }
 
-    /// The seat map that a showtime is played on, without the rest.
-    pub async fn seat_map_of(&self, id: ShowtimeId) -> Result<Option<SeatMap>, StoreError> {
-        let mut tx = self.reading().await?;
-        let venue: Option<i64> = sqlx::query_scalar(
-            "select venue_id from showtime join event on event.id = event_id where showtime.id = $1",
-        )
-        .bind(id.0)
-        .fetch_optional(&mut *tx)
-        .await?;
-        match venue {
-            Some(venue) => Ok(Some(seat_map(&mut tx, venue).await?)),
-            None => Ok(None),
-        }
-    }
-
     /// Cities with something to come, and how many events each has; most first.
     pub async fn cities(&self) -> Result<Vec<(String, u32)>, StoreError> {
         let query = sqlx::query_as(self.sql(&CITIES));

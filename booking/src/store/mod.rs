@@ -16,13 +16,14 @@ mod showtimes;
 mod venues;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use sqlx::{Any, AnyPool, Transaction};
 use tidegate_config::Database;
 
 pub use accounts::StoredAccount;
 pub use catalogue::EventPage;
-pub use claims::{BestWish, ClaimRow, Cursor, SeatChanges, Which};
+pub use claims::{ClaimRow, Cursor, SeatChanges, Which};
 pub use engine::{Engine, OpenError};
 pub use feed::ChangePage;
 pub use idempotency::Remembered;
@@ -32,10 +33,11 @@ pub use organise::OrganiseError;
 pub use seed::{SeedEvent, SeedVenue, Seeded};
 pub use venues::StoredVenue;
 
+use crate::sqlite::begin_writing;
 use engine::Statement;
 
 /// Why a call to the store failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Too many wait already; worth trying again in a moment.
     #[error("the booking database is busy")]
@@ -48,7 +50,7 @@ pub enum StoreError {
     Corrupt(String),
     /// Anything else.
     #[error("the booking database failed: {0}")]
-    Database(sqlx::Error),
+    Database(Arc<sqlx::Error>),
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -56,12 +58,12 @@ impl From<sqlx::Error> for StoreError {
         let sqlx::Error::Database(cause) = &error else {
             return match error {
                 sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => Self::Busy,
-                error => Self::Database(error),
+                error => Self::Database(Arc::new(error)),
             };
         };
         match cause.code().as_deref() {
-            Some(code) => told(code).unwrap_or(Self::Database(error)),
-            None => Self::Database(error),
+            Some(code) => told(code).unwrap_or_else(|| Self::Database(Arc::new(error))),
+            None => Self::Database(Arc::new(error)),
         }
     }
 }
@@ -94,6 +96,7 @@ pub struct Store {
     engine: Engine,
     writer: AnyPool,
     readers: AnyPool,
+    gathering: Arc<claims::Gathering>,
 }
 
 impl Store {
@@ -109,6 +112,7 @@ impl Store {
             engine,
             writer,
             readers,
+            gathering: Arc::default(),
         })
     }
 
@@ -138,7 +142,7 @@ impl Store {
     /// every condition it reads still holds when it writes; in PostgreSQL only rows that it has locked stand still.
     async fn writing(&self) -> Result<Transaction<'static, Any>, StoreError> {
         Ok(match self.engine {
-            Engine::Sqlite => self.writer.begin_with("begin immediate").await?,
+            Engine::Sqlite => begin_writing(&self.writer).await?,
             Engine::Postgres => self.writer.begin().await?,
         })
     }

@@ -191,6 +191,7 @@ fn installed(name: &str) -> std::path::PathBuf {
     found.unwrap_or_else(|| Path::new(name).to_owned())
 }
 
-fn is_root() -> bool {
+/// Whether this process may do everything, and PostgreSQL will not run as its user.
+pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }

@@ -1,66 +1,75 @@
-//! Claiming seats: all of them, or none.
+//! Claiming seats: all of a claim's, or none.
 
 use std::time::Duration;
 
+use serde_json::json;
 use sqlx::{Any, Transaction};
 
-use super::{json_of, seat_of};
+use super::verdict::{Facts, Verdict};
 use crate::domain::{Hold, HoldId, HoldOutcome, Owner, Seat, SeatLimit, ShowtimeId};
 use crate::store::{Engine, Statement, Store, StoreError, millis};
 
-/// How often a claim is tried again when somebody was quicker between its look and its claim. Each try names those who
-/// were, so the second one nearly always ends it.
-const TRIES: u32 = 4;
-
-/// What PostgreSQL's function says when somebody was quicker.
-const QUICKER: &str = "TG001";
+/// Which of the seats a claim wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pick {
+    /// Every one.
+    All,
+    /// So many of them, the first that nobody has.
+    Any(usize),
+}
 
 /// A claim on seats that are known to exist.
-pub(super) struct Claim<'a> {
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
     pub(super) showtime: ShowtimeId,
-    /// In the fixed order, each once.
-    pub(super) seats: &'a [Seat],
-    pub(super) owner: &'a Owner,
-    pub(super) id: &'a HoldId,
+    /// Each once.
+    pub(super) seats: Vec<Seat>,
+    pub(super) pick: Pick,
+    pub(super) owner: Owner,
+    pub(super) id: HoldId,
     pub(super) ttl: Duration,
     pub(super) limit: SeatLimit,
 }
 
-static SHOWTIME: Statement = Statement::new(
-    "select showtime.event_id, cast(showtime.starts_at * 1000 <= {now} as integer), \
-     cast(coalesce(showtime.cancelled_at, event.cancelled_at) is not null as integer) \
-     from showtime join event on event.id = showtime.event_id where showtime.id = $1",
-);
+/// Two calls of one fan at once must not both find room under the limit. In one order for everybody, so that nobody waits
+/// for each other in a circle.
+const ONE_CALL_A_FAN: &str = "select count(cast(pg_advisory_xact_lock(fan) as text)) from ( \
+     select distinct hashtextextended(asked.value ->> 'owner', showtime.event_id) as fan \
+     from json_array_elements(cast($1 as json)) as asked (value) \
+     join showtime on showtime.id = cast(asked.value ->> 'showtime' as bigint) order by fan) as fans";
 
-/// Seats of the event that the owner has besides the ones asked for.
-static HAS_BESIDES: Statement = Statement::new(
-    "select count(*) from claim where owner = $2 and showtime_id in (select id from showtime where event_id = $4) \
-     and {live} and not (showtime_id = $1 and seat in (select value from {each:$3}))",
+/// What [`Facts::read`] reads: of claims, and of seats. Each is looked up by itself: a join would read all claims of a
+/// showtime for the sake of a handful, and one condition for both kinds of claims all that an owner ever held.
+static FACTS: Statement = Statement::new(
+    "select (select {list:said} from (select (asked.value ->> 'claim') || ':' || (select case \
+     when coalesce(showtime.cancelled_at, event.cancelled_at) is not null then 'cancelled' \
+     when showtime.starts_at * 1000 <= {now} then 'started' else 'on_sale' end || ':' || \
+     ((select count(*) from claim where claim.owner = (asked.value ->> 'owner') and claim.state = 'held' \
+     and claim.expires_at > {now} and claim.showtime_id in (select id from showtime as other \
+     where other.event_id = showtime.event_id)) + (select count(*) from claim \
+     where claim.owner = (asked.value ->> 'owner') and claim.state <> 'held' and claim.showtime_id in \
+     (select id from showtime as other where other.event_id = showtime.event_id))) \
+     from showtime join event on event.id = showtime.event_id \
+     where showtime.id = cast(asked.value ->> 'showtime' as bigint)) as said from {rows:$1}) as of_claims), \
+     (select {list:said} from (select (asked.value ->> 'at') || ':' || (select claim.state || ':' || claim.owner \
+     from claim where claim.showtime_id = cast(asked.value ->> 'showtime' as bigint) \
+     and claim.seat = (asked.value ->> 'seat') and {live}) as said from {rows:$2}) as of_seats)",
 );
-
-/// Those asked for that are somebody else's, or the owner's own beyond holding.
-static TAKEN: Statement = Statement::new(
-    "select seat from claim where showtime_id = $1 and seat in (select value from {each:$3}) \
-     and {live} and (state <> 'held' or owner <> $2)",
-);
-
-static NEXT_TOKEN: &str = "update fence set token = token + 1 returning token";
 
 /// Inserts a claim for each seat, or takes the row over where its hold has expired or is the asker's own. The asker's own
 /// live hold keeps its deadline: asking again never makes a hold last longer.
 static CLAIM: Statement = Statement::new(
     "insert into claim (showtime_id, seat, state, owner, hold_id, token, expires_at, changed) \
-     select $1, asked.value, 'held', $2, $3, $4, {now} + $5, $4 from {each:$6} where true order by asked.key \
+     select cast(asked.value ->> 'showtime' as bigint), asked.value ->> 'seat', 'held', asked.value ->> 'owner', \
+     asked.value ->> 'hold', cast(asked.value ->> 'token' as bigint), \
+     {now} + cast(asked.value ->> 'ttl' as bigint), {changed} from {rows:$1} where true order by asked.key \
      on conflict (showtime_id, seat) do update set \
      extended = case when claim.expires_at > {now} then claim.extended else 0 end, \
      expires_at = case when claim.expires_at > {now} then claim.expires_at else excluded.expires_at end, \
      owner = excluded.owner, hold_id = excluded.hold_id, token = excluded.token, changed = excluded.changed \
      where claim.state = 'held' and (claim.expires_at <= {now} or claim.owner = excluded.owner) \
-     returning (expires_at - {now}) / 1000",
+     returning token, (expires_at - {now}) / 1000",
 );
-
-static HOLD_SEATS: &str =
-    "select outcome, seats, token, seconds_left from hold_seats($1, $2, $3, $4, $5, $6)";
 
 impl Store {
     /// Claims all the seats for the owner, or none.
@@ -73,30 +82,49 @@ impl Store {
         ttl: Duration,
         limit: SeatLimit,
     ) -> Result<HoldOutcome, StoreError> {
-        let claim = Claim {
+        self.claim(Claim {
             showtime,
-            seats,
-            owner,
-            id: &id,
+            seats: seats.to_vec(),
+            pick: Pick::All,
+            owner: owner.clone(),
+            id,
             ttl,
             limit,
-        };
-        if self.engine == Engine::Sqlite {
-            let mut tx = self.writing().await?;
-            let outcome = self.claim_among_none(&mut tx, &claim).await?;
-            if let HoldOutcome::Held(_) = outcome {
-                tx.commit().await?;
-            }
-            return Ok(outcome);
+        })
+        .await
+    }
+
+    /// Claims within a transaction, each by another owner, and answers in their order. `None`: somebody was quicker
+    /// between the look and the claim (never in SQLite, whose transaction no other writer can enter); the transaction is
+    /// to be given up, and another try says who it was.
+    pub(super) async fn claim_within(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        claims: &[&Claim],
+    ) -> Result<Option<Vec<HoldOutcome>>, StoreError> {
+        let verdicts = self.judge(tx, claims).await?;
+        let granted = verdicts.iter().filter(|one| matches!(one, Verdict::Granted(_)));
+        let tokens = self.tokens(tx, granted.count()).await?;
+        let mut unused = tokens.into_iter();
+        let mut outcomes = Vec::with_capacity(claims.len());
+        for (claim, verdict) in claims.iter().zip(verdicts) {
+            outcomes.push(match verdict {
+                Verdict::Refused(outcome) => outcome,
+                Verdict::Granted(seats) => HoldOutcome::Held(Hold {
+                    id: claim.id.clone(),
+                    showtime: claim.showtime,
+                    seats,
+                    token: unused.next().unwrap_or_default(),
+                    seconds_left: i64::MAX,
+                }),
+            });
         }
-        let mut outcome = claim_at_once(&self.writer, &claim).await?;
-        for _ in 1..TRIES {
-            if outcome.is_some() {
-                break;
-            }
-            outcome = claim_at_once(&self.writer, &claim).await?;
+        let written = self.write_claims(tx, claims, &mut outcomes).await?;
+        match (written, self.engine) {
+            (true, _) => Ok(Some(outcomes)),
+            (false, Engine::Postgres) => Ok(None),
+            (false, Engine::Sqlite) => Err(StoreError::Corrupt("a free seat could not be claimed".into())),
         }
-        outcome.ok_or(StoreError::Busy)
     }
 
     /// The next fencing token; for SQLite also the number of the change.
@@ -104,121 +132,103 @@ impl Store {
         &self,
         tx: &mut Transaction<'_, Any>,
     ) -> Result<i64, StoreError> {
-        let next = match self.engine {
-            Engine::Sqlite => NEXT_TOKEN,
-            Engine::Postgres => "select nextval('fence_token')",
-        };
-        Ok(sqlx::query_scalar(next).fetch_one(&mut **tx).await?)
+        let tokens = self.tokens(tx, 1).await?;
+        tokens
+            .first()
+            .copied()
+            .ok_or_else(|| StoreError::Corrupt("no fence".into()))
     }
 
-    /// Claims in SQLite, whose transaction no other writer can enter.
-    pub(super) async fn claim_among_none(
+    async fn tokens(&self, tx: &mut Transaction<'_, Any>, count: usize) -> Result<Vec<i64>, StoreError> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let count = count as i64;
+        Ok(match self.engine {
+            Engine::Sqlite => {
+                let next = "update fence set token = token + $1 returning token";
+                let last: i64 = sqlx::query_scalar(next).bind(count).fetch_one(&mut **tx).await?;
+                (last - count + 1..=last).collect()
+            }
+            Engine::Postgres => {
+                let next = "select nextval('fence_token') from generate_series(1, $1)";
+                sqlx::query_scalar(next).bind(count).fetch_all(&mut **tx).await?
+            }
+        })
+    }
+
+    async fn judge(
         &self,
         tx: &mut Transaction<'_, Any>,
-        claim: &Claim<'_>,
-    ) -> Result<HoldOutcome, StoreError> {
-        let found: Option<(i64, i64, i64)> = sqlx::query_as(self.sql(&SHOWTIME))
-            .bind(claim.showtime.0)
-            .fetch_optional(&mut **tx)
-            .await?;
-        let event = match found {
-            None => return Ok(HoldOutcome::NoShowtime),
-            Some((_, _, cancelled)) if cancelled != 0 => return Ok(HoldOutcome::Cancelled),
-            Some((_, started, _)) if started != 0 => return Ok(HoldOutcome::Started),
-            Some((event, ..)) => event,
-        };
-        let asked = json_of(claim.seats);
-        let has: i64 = sqlx::query_scalar(self.sql(&HAS_BESIDES))
-            .bind(claim.showtime.0)
-            .bind(claim.owner.as_str())
-            .bind(&asked)
-            .bind(event)
+        claims: &[&Claim],
+    ) -> Result<Vec<Verdict>, StoreError> {
+        let all = claims.iter().enumerate().map(
+            |(at, claim)| json!({"claim": at, "showtime": claim.showtime.0, "owner": claim.owner.as_str()}),
+        );
+        let all = json!(all.collect::<Vec<_>>()).to_string();
+        let seats = claims.iter().enumerate().flat_map(|(at, claim)| {
+            claim.seats.iter().enumerate().map(move |(place, seat)| {
+                json!({"at": format!("{at}.{place}"), "showtime": claim.showtime.0, "seat": seat.to_string()})
+            })
+        });
+        let seats = json!(seats.collect::<Vec<_>>()).to_string();
+        if self.engine == Engine::Postgres {
+            let lock = sqlx::query(ONE_CALL_A_FAN).bind(&all);
+            lock.execute(&mut **tx).await?;
+        }
+        let (of_claims, of_seats): (Option<String>, Option<String>) = sqlx::query_as(self.sql(&FACTS))
+            .bind(&all)
+            .bind(&seats)
             .fetch_one(&mut **tx)
             .await?;
-        if let Some(over) = over_limit(claim, has) {
-            return Ok(over);
-        }
-        let taken: Vec<String> = sqlx::query_scalar(self.sql(&TAKEN))
-            .bind(claim.showtime.0)
-            .bind(claim.owner.as_str())
-            .bind(&asked)
-            .fetch_all(&mut **tx)
-            .await?;
-        if !taken.is_empty() {
-            return just_taken(taken);
-        }
-        let token = self.next_token(tx).await?;
-        let left: Vec<i64> = sqlx::query_scalar(self.sql(&CLAIM))
-            .bind(claim.showtime.0)
-            .bind(claim.owner.as_str())
-            .bind(claim.id.as_str())
-            .bind(token)
-            .bind(millis(claim.ttl))
-            .bind(&asked)
-            .fetch_all(&mut **tx)
-            .await?;
-        if left.len() != claim.seats.len() {
-            return Err(StoreError::Corrupt("a free seat could not be claimed".into()));
-        }
-        Ok(held(claim, token, left.into_iter().min().unwrap_or(0)))
+        let (of_claims, of_seats) = (of_claims.unwrap_or_default(), of_seats.unwrap_or_default());
+        Ok(Facts::read(&of_claims, &of_seats)?.judge(claims.iter().copied()))
     }
-}
 
-/// Claims in PostgreSQL, in one round trip. `None`: somebody was quicker, nothing is held, and another try says who.
-pub(super) async fn claim_at_once(
-    db: impl sqlx::Executor<'_, Database = Any>,
-    claim: &Claim<'_>,
-) -> Result<Option<HoldOutcome>, StoreError> {
-    let asked = sqlx::query_as(HOLD_SEATS)
-        .bind(claim.showtime.0)
-        .bind(json_of(claim.seats))
-        .bind(claim.owner.as_str())
-        .bind(claim.id.as_str())
-        .bind(millis(claim.ttl))
-        .bind(i64::from(claim.limit.0));
-    let answer: Result<(String, String, i64, i64), _> = asked.fetch_one(db).await;
-    let (outcome, seats, number, seconds_left) = match answer {
-        Ok(answer) => answer,
-        Err(sqlx::Error::Database(cause)) if cause.code().as_deref() == Some(QUICKER) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let outcome = match outcome.as_str() {
-        "held" => held(claim, number, seconds_left),
-        "taken" => {
-            let names: Vec<String> = serde_json::from_str(&seats)
-                .map_err(|_| StoreError::Corrupt(format!("a list of seats {seats:?}")))?;
-            just_taken(names)?
+    /// Writes what was granted, and how long it lasts into the holds; whether all of it could be written.
+    async fn write_claims(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        claims: &[&Claim],
+        outcomes: &mut [HoldOutcome],
+    ) -> Result<bool, StoreError> {
+        let mut rows = Vec::new();
+        for (claim, outcome) in claims.iter().zip(&*outcomes) {
+            let HoldOutcome::Held(hold) = outcome else {
+                continue;
+            };
+            rows.extend(hold.seats.iter().map(|seat| (hold, seat, claim)));
         }
-        "over_limit" => over_limit(claim, number)
-            .ok_or_else(|| StoreError::Corrupt("a limit that is kept and broken".into()))?,
-        "started" => HoldOutcome::Started,
-        "cancelled" => HoldOutcome::Cancelled,
-        "no_showtime" => HoldOutcome::NoShowtime,
-        other => return Err(StoreError::Corrupt(format!("an outcome {other:?}"))),
-    };
-    Ok(Some(outcome))
-}
-
-fn held(claim: &Claim<'_>, token: i64, seconds_left: i64) -> HoldOutcome {
-    HoldOutcome::Held(Hold {
-        id: claim.id.clone(),
-        showtime: claim.showtime,
-        seats: claim.seats.to_vec(),
-        token,
-        seconds_left,
-    })
-}
-
-fn just_taken(names: Vec<String>) -> Result<HoldOutcome, StoreError> {
-    let mut seats = names
-        .iter()
-        .map(|name| seat_of(name))
-        .collect::<Result<Vec<_>, _>>()?;
-    seats.sort();
-    Ok(HoldOutcome::JustTaken(seats))
-}
-
-fn over_limit(claim: &Claim<'_>, has: i64) -> Option<HoldOutcome> {
-    let (has, asked) = (u32::try_from(has).unwrap_or(u32::MAX), claim.seats.len() as u32);
-    (has.saturating_add(asked) > claim.limit.0).then_some(HoldOutcome::OverLimit { has, asked })
+        if rows.is_empty() {
+            return Ok(true);
+        }
+        // In one order for everybody, so that nobody waits for each other in a circle.
+        rows.sort_by_key(|(hold, seat, _)| (hold.showtime, *seat));
+        let wanted = rows.len();
+        let rows = rows.iter().map(|(hold, seat, claim)| {
+            json!({
+                "showtime": hold.showtime.0, "seat": seat.to_string(), "owner": claim.owner.as_str(), "hold": hold.id.as_str(),
+                "token": hold.token, "ttl": millis(claim.ttl),
+            })
+        });
+        let rows = json!(rows.collect::<Vec<_>>()).to_string();
+        let written: Vec<(i64, i64)> = sqlx::query_as(self.sql(&CLAIM))
+            .bind(rows)
+            .fetch_all(&mut **tx)
+            .await?;
+        if written.len() != wanted {
+            return Ok(false);
+        }
+        let mut left = std::collections::HashMap::new();
+        for (token, seconds) in written {
+            let least = left.entry(token).or_insert(seconds);
+            *least = seconds.min(*least);
+        }
+        for outcome in outcomes {
+            if let HoldOutcome::Held(hold) = outcome {
+                hold.seconds_left = left.get(&hold.token).copied().unwrap_or_default();
+            }
+        }
+        Ok(true)
+    }
 }

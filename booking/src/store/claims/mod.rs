@@ -1,8 +1,10 @@
 //! Who has which seat. One row for each (showtime, seat) is the truth, and every change of hands is one statement on it.
 
+mod batch;
 mod best;
 mod hold;
 mod open;
+mod verdict;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -13,7 +15,7 @@ use sqlx::any::AnyRow;
 use super::{Statement, Store, StoreError, millis};
 use crate::domain::{Claimed, Hold, HoldId, Owner, Seat, SeatClaim, ShowtimeId};
 
-pub use best::BestWish;
+pub(in crate::store) use batch::Gathering;
 pub use watch::{ClaimRow, Cursor, SeatChanges};
 
 /// Which of an owner's holds on a showtime.

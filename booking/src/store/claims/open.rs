@@ -6,31 +6,29 @@ use std::time::Duration;
 
 use rand::seq::index;
 
-use super::json_of;
+use super::hold::{Claim, Pick};
 use crate::domain::{HoldId, HoldOutcome, OpenSection, Owner, Seat, SeatLimit, ShowtimeId};
 use crate::store::{Statement, Store, StoreError};
 
-/// Rounds of drawing before all free places are looked for: with nine in ten gone, one round of [`drawn`] finds enough
-/// places most of the time.
-const DRAWS: u32 = 3;
+/// Rounds of drawing before all free places are looked for, each with so many numbers for a place that is wanted: two are
+/// enough while a section is half empty, and with nine in ten gone the last round finds enough most of the time.
+const DRAWS: [usize; 3] = [2, 6, 12];
 
 /// Tries after that, each with all that is free at its moment. The last places of a section are worth a few.
-const SEARCHES: u32 = 5;
-
-/// The first of the drawn places that nobody has. Looked up one by one: a join would read all claims of the showtime for
-/// the sake of a handful.
-static FREE_AMONG: Statement = Statement::new(
-    "select asked.value from {each:$2} where coalesce((select case when {live} then 1 else 0 end from claim \
-     where claim.showtime_id = $1 and claim.seat = asked.value), 0) = 0 order by asked.key limit $3",
-);
+const SEARCHES: usize = 5;
 
 /// Live claims of one section.
 static CLAIMED: Statement =
     Statement::new("select seat from claim where showtime_id = $1 and seat like $2 and {live}");
 
-/// How many numbers a draw looks at for so many places.
-fn drawn(quantity: usize) -> usize {
-    8 + 8 * quantity
+/// So many places at random, or all there are.
+fn drawn(section: &OpenSection, count: usize) -> Vec<Seat> {
+    let capacity = section.capacity as usize;
+    let numbers = index::sample(&mut rand::rng(), capacity, count.min(capacity));
+    numbers
+        .into_iter()
+        .map(|at| section.place(at as u32 + 1))
+        .collect()
 }
 
 impl Store {
@@ -46,48 +44,34 @@ impl Store {
         ttl: Duration,
         limit: SeatLimit,
     ) -> Result<HoldOutcome, StoreError> {
-        for turn in 0..DRAWS + SEARCHES {
-            let mut seats = if turn < DRAWS {
-                self.draw(showtime, section, quantity).await?
-            } else {
-                self.search(showtime, section, quantity).await?
+        for turn in 0..DRAWS.len() + SEARCHES {
+            let seats = match DRAWS.get(turn) {
+                Some(spare) => drawn(section, quantity * spare),
+                None => self.search(showtime, section, quantity).await?,
             };
             if seats.len() < quantity {
-                if turn < DRAWS {
+                if turn < DRAWS.len() {
                     continue;
                 }
                 return Ok(HoldOutcome::NotEnough {
                     left: seats.len() as u32,
                 });
             }
-            seats.sort();
-            match self.hold(showtime, &seats, owner, id.clone(), ttl, limit).await? {
+            let claim = Claim {
+                showtime,
+                seats,
+                pick: Pick::Any(quantity),
+                owner: owner.clone(),
+                id: id.clone(),
+                ttl,
+                limit,
+            };
+            match self.claim(claim).await? {
                 HoldOutcome::JustTaken(_) => {}
                 outcome => return Ok(outcome),
             }
         }
         Err(StoreError::Busy)
-    }
-
-    async fn draw(
-        &self,
-        showtime: ShowtimeId,
-        section: &OpenSection,
-        quantity: usize,
-    ) -> Result<Vec<Seat>, StoreError> {
-        let capacity = section.capacity as usize;
-        let numbers = index::sample(&mut rand::rng(), capacity, drawn(quantity).min(capacity));
-        let candidates: Vec<Seat> = numbers
-            .into_iter()
-            .map(|at| section.place(at as u32 + 1))
-            .collect();
-        let free: Vec<String> = sqlx::query_scalar(self.sql(&FREE_AMONG))
-            .bind(showtime.0)
-            .bind(json_of(&candidates))
-            .bind(quantity as i64)
-            .fetch_all(&self.readers)
-            .await?;
-        free.iter().map(|text| super::seat_of(text)).collect()
     }
 
     /// Looks at the whole section, for when little of it is left.

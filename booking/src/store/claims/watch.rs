@@ -65,13 +65,22 @@ static SEATS_OF: Statement =
 impl Store {
     /// The claims of a showtime that may have changed since the cursor; since the default one, all.
     pub async fn seat_changes(&self, showtime: ShowtimeId, since: Cursor) -> Result<SeatChanges, StoreError> {
+        self.changes_within(&self.readers, showtime, since).await
+    }
+
+    /// The same as a transaction sees it.
+    pub(super) async fn changes_within(
+        &self,
+        db: impl sqlx::Executor<'_, Database = sqlx::Any>,
+        showtime: ShowtimeId,
+        since: Cursor,
+    ) -> Result<SeatChanges, StoreError> {
         let statement = match self.engine {
             Engine::Sqlite => &CHANGES_IN_FILE,
             Engine::Postgres => &CHANGES_ON_SERVER,
         };
         let query = sqlx::query_as(self.sql(statement)).bind(showtime.0).bind(since.0);
-        let (now, cursor, catalogue, rows): (i64, i64, i64, Option<String>) =
-            query.fetch_one(&self.readers).await?;
+        let (now, cursor, catalogue, rows): (i64, i64, i64, Option<String>) = query.fetch_one(db).await?;
         let rows = rows.as_deref().unwrap_or_default();
         Ok(SeatChanges {
             now,
