@@ -69,18 +69,20 @@ pub(super) fn same_site(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// The cookie that keeps a login, or (with none) the one that ends it.
 pub(super) fn login_cookie(token: Option<&str>, headers: &HeaderMap) -> HeaderValue {
-    let tls = headers
-        .get("x-forwarded-proto")
-        .is_some_and(|proto| proto == "https");
-    let (name, secure) = if tls {
-        (COOKIE_UNDER_TLS, "; Secure")
-    } else {
-        (COOKIE, "")
-    };
+    let name = cookie_name(headers);
+    let secure = if name == COOKIE_UNDER_TLS { "; Secure" } else { "" };
     let age = token.map_or(0, |_| LOGIN_TTL.as_secs());
     let token = token.unwrap_or_default();
     let cookie = format!("{name}={token}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::try_from(cookie).expect("a token is base64 and dots")
+}
+
+/// The one cookie that is believed: under TLS none that another host or a plain connection could have set.
+fn cookie_name(headers: &HeaderMap) -> &'static str {
+    let tls = headers
+        .get("x-forwarded-proto")
+        .is_some_and(|proto| proto == "https");
+    if tls { COOKIE_UNDER_TLS } else { COOKIE }
 }
 
 /// Where the request came from, as the edge says, which puts the address it saw last.
@@ -103,6 +105,7 @@ fn token(headers: &HeaderMap) -> Option<&str> {
     {
         return Some(token.trim());
     }
+    let wanted = cookie_name(headers);
     let lines = headers
         .get_all(header::COOKIE)
         .iter()
@@ -111,7 +114,7 @@ fn token(headers: &HeaderMap) -> Option<&str> {
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='));
     pairs
-        .filter(|(name, _)| [COOKIE, COOKIE_UNDER_TLS].contains(name))
+        .filter(|(name, _)| *name == wanted)
         .map(|(_, value)| value)
         .next()
 }
@@ -125,4 +128,22 @@ fn assertion(headers: &HeaderMap) -> Option<&str> {
     headers
         .get(ASSERTION_HEADER)
         .and_then(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn under_tls_only_the_cookie_of_this_very_host_is_believed() {
+        let cookies = "booking_user=planted; __Host-booking_user=own";
+        let mut headers = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static(cookies))]);
+        assert_eq!(token(&headers), Some("planted"), "without TLS there is no other");
+        headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+        assert_eq!(token(&headers), Some("own"));
+        headers.insert(header::COOKIE, HeaderValue::from_static("booking_user=planted"));
+        assert_eq!(token(&headers), None);
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer app"));
+        assert_eq!(token(&headers), Some("app"));
+    }
 }

@@ -56,6 +56,14 @@ fn what_needs_no_turn_answers_while_the_room_is_full() {
         Sent::new("POST", "/payments/webhook").json(&json!({})),
         Sent::new("POST", "/login").json(&json!({"username": "ann", "password": "wrong"})),
         Sent::page("/health"),
+        Sent::new("POST", "/venues").json(&json!({})),
+        Sent::new("POST", "/events").json(&json!({})),
+        Sent::new("PATCH", "/events/1").json(&json!({})),
+        Sent::new("POST", "/events/1/showtimes").json(&json!({})),
+        Sent::new("PATCH", "/showtimes/1").json(&json!({})),
+        Sent::new("POST", "/showtimes/1/cancel").json(&json!({})),
+        Sent::new("POST", "/import").json(&json!({})),
+        Sent::new("POST", "/accounts/ann/role").json(&json!({})),
     ] {
         let forwarded = || shop.metric("tidegate_requests_total{verdict=\"forwarded_free\"}");
         let (what, before) = (format!("{} {}", sent.method, sent.path), forwarded());
