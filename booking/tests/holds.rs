@@ -5,7 +5,9 @@
 mod support;
 
 use hyper::Method;
+use serde_json::json;
 use support::{Answer, Running};
+use tidegate_booking::domain::Seat;
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const BROWSER: (&str, &str) = ("accept", "text/html");
@@ -22,7 +24,7 @@ async fn all_seats_are_held_or_none() {
     let first = running.hold(7, &["A-2", "a-1"], &[]).await;
     assert_eq!(first.status, 201, "{first:?}");
     let hold = first.json();
-    assert_eq!(hold["seats"], serde_json::json!(["A-1", "A-2"]));
+    assert_eq!(hold["seats"], json!(["A-1", "A-2"]));
     assert!(
         (470..=480).contains(&hold["seconds_left"].as_i64().unwrap()),
         "{hold}"
@@ -32,13 +34,50 @@ async fn all_seats_are_held_or_none() {
 
     let second = running.hold(7, &["A-2", "A-3"], &[]).await;
     let problem = second.is_problem(409, "seats-taken");
-    assert_eq!(problem["seats"], serde_json::json!(["A-2"]));
+    assert_eq!(problem["seats"], json!(["A-2"]));
     let third = running.hold(7, &["A-3"], &[]).await;
     assert_eq!(
         third.status, 201,
         "A-3 was not held by the refused request: {third:?}"
     );
     assert!(third.json()["token"].as_i64() > hold["token"].as_i64());
+}
+
+#[tokio::test]
+async fn whose_seats_were_just_taken_is_offered_others_beside_them() {
+    let running = Running::new().await;
+    let (ann, bob) = (running.fan().await, running.fan().await);
+    running.hold(7, &["A-4", "A-5"], &[("cookie", &ann)]).await;
+    let refused = running.hold(7, &["A-5", "A-6"], &[("cookie", &bob)]).await;
+    let problem = refused.is_problem(409, "seats-taken");
+    assert_eq!(problem["seats"], json!(["A-5"]));
+    let offered: Vec<Seat> = problem["alternative"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|seat| seat.as_str().unwrap().parse().unwrap())
+        .collect();
+    let [one, other] = offered.as_slice() else {
+        panic!("as many as were asked for: {problem}")
+    };
+    assert_eq!((&one.row, one.number + 1), (&other.row, other.number));
+    assert!(
+        "ABCD".contains(&one.row) && (2..=7).contains(&one.number),
+        "near: {problem}"
+    );
+
+    // In a browser it is one tap.
+    let page = [FORM, BROWSER, ("cookie", bob.as_str())];
+    let holds = "/showtimes/7/holds";
+    let shown = running
+        .send(Method::POST, holds, &page, "seats=A-5&seats=A-6")
+        .await;
+    assert_eq!(shown.status, 409);
+    let tap = format!("Hold {one}, {other} instead");
+    assert!(shown.text.contains(&tap), "{}", shown.text);
+    let body = format!("seats={one}&seats={other}");
+    let tapped = running.send(Method::POST, holds, &page, &body).await;
+    assert_eq!(tapped.status, 303, "{body}: {}", tapped.text);
 }
 
 #[tokio::test]

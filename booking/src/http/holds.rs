@@ -12,7 +12,6 @@ use super::guard::COMMAND;
 use super::input::{self, Segment};
 use super::negotiate::Form;
 use super::problem::Problem;
-use super::seat_page::Notice;
 use super::showtimes::{current_page, no_showtime};
 use super::wire::{HoldJson, HoldsJson, ReleasedJson};
 use super::{App, pages};
@@ -39,11 +38,7 @@ pub(super) async fn hold(
         // A browser gets the seats as they are now, with what happened above them.
         (Err(problem), Form::Page) => {
             let showtime = app.store.showtime(id).await?.ok_or_else(|| no_showtime(id))?;
-            let notice = Notice {
-                status: problem.status,
-                text: problem.detail,
-            };
-            current_page(&app, &showtime, Some(&owner), Some(notice)).await?
+            current_page(&app, &showtime, Some(&owner), Some(problem.into())).await?
         }
         (Err(problem), Form::Json) => app.with_stock_of(id, problem.into_response(), &[]).await,
     })

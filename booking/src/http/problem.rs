@@ -147,8 +147,10 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "cross-site", "From another site", detail)
     }
 
-    pub(crate) fn seats_taken(seats: &[Seat]) -> Self {
-        let names: Vec<String> = seats.iter().map(Seat::to_string).collect();
+    /// `alternative`: seats to offer, which are free as far as is known.
+    pub(crate) fn seats_taken(seats: &[Seat], alternative: &[Seat]) -> Self {
+        let names_of = |seats: &[Seat]| -> Vec<String> { seats.iter().map(Seat::to_string).collect() };
+        let names = names_of(seats);
         let detail = match names.as_slice() {
             [one] => format!("Seat {one} was just taken. Nothing was held for you."),
             many => format!(
@@ -158,6 +160,11 @@ impl Problem {
         };
         let mut problem = Self::new(StatusCode::CONFLICT, "seats-taken", "Just taken", detail);
         problem.more.insert("seats".into(), names.into());
+        if !alternative.is_empty() {
+            problem
+                .more
+                .insert("alternative".into(), names_of(alternative).into());
+        }
         problem
     }
 

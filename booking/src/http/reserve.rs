@@ -137,12 +137,18 @@ impl App {
             Asked::Seats(named) => {
                 let request = HoldRequest::new(named, map, limit)?;
                 let taken = self.live.taken(id, request.seats(), owner).await;
-                if !taken.is_empty() {
-                    return Err(refusal(HoldOutcome::JustTaken(taken), id, limit.0));
+                let outcome = if taken.is_empty() {
+                    let held = self.store.hold(id, request.seats(), owner, hold_id, ttl, limit);
+                    held.await?
+                } else {
+                    HoldOutcome::JustTaken(taken)
+                };
+                if let HoldOutcome::JustTaken(taken) = &outcome {
+                    // A refusal is as good without an offer.
+                    let instead = self.live.instead_of(id, request.seats(), taken).await;
+                    return Err(Problem::seats_taken(taken, &instead.unwrap_or_default()));
                 }
-                self.store
-                    .hold(id, request.seats(), owner, hold_id, ttl, limit)
-                    .await?
+                outcome
             }
             Asked::Best(best) => {
                 if best.max_price.is_some_and(|price| price < 0) {
@@ -206,7 +212,7 @@ impl App {
 fn refusal(outcome: HoldOutcome, id: ShowtimeId, limit: u32) -> Problem {
     match outcome {
         HoldOutcome::Held(_) => Problem::internal(),
-        HoldOutcome::JustTaken(seats) => Problem::seats_taken(&seats),
+        HoldOutcome::JustTaken(seats) => Problem::seats_taken(&seats, &[]),
         HoldOutcome::OverLimit { has, asked } => Problem::over_limit(has, asked, limit),
         HoldOutcome::NotEnough { left } => Problem::not_enough(left),
         HoldOutcome::Started => Problem::started(),

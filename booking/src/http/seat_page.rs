@@ -4,16 +4,32 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
+use serde_json::Value;
 
 use super::pages::{Card, When, render};
+use super::problem::Problem;
 use crate::domain::{
     Category, Hold, Money, Owner, Seat, SeatClaim, SeatLimit, SeatMap, SeatState, ShowtimeDetail, Stock,
 };
 
 /// What happened, said above the seats.
 pub(super) struct Notice {
-    pub(super) status: StatusCode,
-    pub(super) text: String,
+    status: StatusCode,
+    text: String,
+    /// Seats to take instead, in one tap.
+    instead: Vec<String>,
+}
+
+impl From<Problem> for Notice {
+    fn from(problem: Problem) -> Self {
+        let instead = problem.more.get("alternative").and_then(Value::as_array);
+        let instead = instead.into_iter().flatten().filter_map(Value::as_str);
+        Self {
+            status: problem.status,
+            instead: instead.map(str::to_owned).collect(),
+            text: problem.detail,
+        }
+    }
 }
 
 /// What the seat page is made of.
@@ -74,7 +90,7 @@ struct ShowtimePage {
     open: Vec<Open>,
     stock: Stock,
     mine: Option<Mine>,
-    notice: Option<String>,
+    notice: Option<Notice>,
     seats_max: u32,
     may_add: u32,
     currency: String,
@@ -147,7 +163,7 @@ pub(super) fn showtime(view: &ShowtimeView<'_>, notice: Option<Notice>) -> Respo
         open: open.collect(),
         stock: showtime.map.stock(view.claims),
         mine,
-        notice: notice.map(|notice| notice.text),
+        notice,
         seats_max: view.seats_max.0,
         may_add,
         currency: event.venue.currency.as_str().to_owned(),

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use super::board::Board;
 use super::picture::View;
 use crate::domain::{
-    Ask, Focus, HoldId, HoldOutcome, Money, Owner, Place, Row, Seat, SeatLimit, SeatMap, Spread, choose,
+    Ask, Fit, Focus, HoldId, HoldOutcome, Money, Owner, Place, Row, Seat, SeatLimit, SeatMap, Spread, choose,
 };
 use crate::store::{Cursor, SeatChanges, Store, StoreError};
 
@@ -16,6 +16,9 @@ const TRIES: u32 = 4;
 
 /// How long somebody waits for their turn to choose, of some milliseconds each, before they are told to come back.
 const TURN_WITHIN: Duration = Duration::from_secs(2);
+
+/// How many rows farther is still near.
+const NEAR: usize = 3;
 
 /// A number of seats and no names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +91,73 @@ impl Board {
         }
         Err(StoreError::Busy)
     }
+}
+
+impl Board {
+    /// Seats for somebody whose seats were just taken: as many, side by side in the same rows or near them, and no dearer.
+    /// None where there are none; nothing is held.
+    pub(super) async fn instead_of(
+        &self,
+        store: &Store,
+        asked: &[Seat],
+        taken: &[Seat],
+    ) -> Result<Vec<Seat>, StoreError> {
+        self.refresh(store).await?;
+        let showtime = self.detail(store).await?;
+        let price_of = |level| showtime.event.price_of(level);
+        let Some(near) = rows_near(&showtime.map, asked) else {
+            return Ok(Vec::new());
+        };
+        let (mut rows, _) = rows_of(&near, price_of);
+        let mut wanted = Vec::new();
+        {
+            let seen = self.seen();
+            for (known, row) in near.rows.iter().zip(&mut rows) {
+                for (number, place) in (1..).zip(&mut row.places) {
+                    let seat = Seat {
+                        row: known.label.clone(),
+                        number,
+                    };
+                    place.free = seen.picture.is_free(&seat) && !taken.contains(&seat);
+                    if asked.contains(&seat) {
+                        wanted.push((place.x, row.y, place.price, place.accessible));
+                    }
+                }
+            }
+        }
+        let (Some(dearest), count) = (wanted.iter().map(|seat| seat.2).max(), wanted.len() as i32) else {
+            return Ok(Vec::new());
+        };
+        let middle = |sum: i32| i16::try_from(sum / count).unwrap_or_default();
+        let focus = Focus {
+            x: middle(wanted.iter().map(|seat| i32::from(seat.0)).sum()),
+            y: middle(wanted.iter().map(|seat| i32::from(seat.1)).sum()),
+        };
+        let ask = Ask {
+            quantity: asked.len(),
+            section: None,
+            price_max: Some(dearest),
+            accessible: wanted.iter().all(|seat| seat.3),
+        };
+        Ok(match choose(&rows, focus, &ask, Spread::NONE) {
+            Ok(Some(choice)) if choice.fit <= Fit::LeavingSingle => named(&near, &choice.seats),
+            _ => Vec::new(),
+        })
+    }
+}
+
+/// The rows of the asked seats' section from a few before them to a few behind.
+fn rows_near(map: &SeatMap, asked: &[Seat]) -> Option<SeatMap> {
+    let at = |seat: &Seat| map.rows.iter().position(|row| row.label == seat.row);
+    let first = asked.iter().filter_map(at).min()?;
+    let last = asked.iter().filter_map(at).max()?;
+    let near = first.saturating_sub(NEAR)..(last + NEAR + 1).min(map.rows.len());
+    let section = &map.rows[first].section;
+    let rows = map.rows[near].iter().filter(|row| row.section == *section);
+    Some(SeatMap {
+        rows: rows.cloned().collect(),
+        open: Vec::new(),
+    })
 }
 
 /// The map as choosing wants it: hundredths become half seats. And the sections' names, in the order of their numbers.

@@ -330,7 +330,7 @@ impl Board {
     }
 
     /// Asks the database unless what is known is fresh.
-    async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
+    pub(super) async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
         let now = Instant::now();
         if self.seen().is_fresh(now) {
             return Ok(());

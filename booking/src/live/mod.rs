@@ -150,6 +150,19 @@ impl Live {
         }
     }
 
+    /// Seats to offer to somebody of whose seats some were just taken; none where there are none near.
+    pub(crate) async fn instead_of(
+        &self,
+        id: ShowtimeId,
+        asked: &[Seat],
+        taken: &[Seat],
+    ) -> Result<Vec<Seat>, StoreError> {
+        match self.board(id).await? {
+            Some(board) => board.instead_of(&self.store, asked, taken).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Begins to listen to a showtime, from where the listener was before.
     pub(crate) async fn listen(
         &self,

@@ -185,14 +185,16 @@ impl Picture {
     /// How much is left once these seats are held as well.
     pub(crate) fn stock_with(&self, held: &[Seat]) -> Stock {
         let mut stock = self.stock(View::Now);
-        let free = held.iter().filter(|seat| {
-            let slot = self.places.at(seat).map(|at| self.slots[at].shown);
-            slot == Some(SeatState::Free)
-        });
-        let more = free.count() as u32;
+        let more = held.iter().filter(|seat| self.is_free(seat)).count() as u32;
         stock.free -= more;
         stock.held += more;
         stock
+    }
+
+    /// Whether a seat of the map can be held now.
+    pub(crate) fn is_free(&self, seat: &Seat) -> bool {
+        let at = self.places.at(seat);
+        at.is_some_and(|at| self.slots[at].shown == SeatState::Free)
     }
 
     /// Says of each seat whether it can be held now; the rows are those of the map, in its order.
