@@ -45,10 +45,10 @@ static FACTS: Statement = Statement::new(
      when coalesce(showtime.cancelled_at, event.cancelled_at) is not null then 'cancelled' \
      when showtime.starts_at * 1000 <= {now} then 'started' else 'on_sale' end || ':' || \
      ((select count(*) from claim where claim.owner = (asked.value ->> 'owner') and claim.state = 'held' \
-     and claim.expires_at > {now} and claim.showtime_id in (select id from showtime as other \
-     where other.event_id = showtime.event_id)) + (select count(*) from claim \
-     where claim.owner = (asked.value ->> 'owner') and claim.state <> 'held' and claim.showtime_id in \
-     (select id from showtime as other where other.event_id = showtime.event_id))) \
+     and claim.expires_at > {now} and showtime.event_id = (select event_id from showtime as other \
+     where other.id = claim.showtime_id)) + (select count(*) from claim \
+     where claim.owner = (asked.value ->> 'owner') and claim.state <> 'held' and showtime.event_id = \
+     (select event_id from showtime as other where other.id = claim.showtime_id))) \
      from showtime join event on event.id = showtime.event_id \
      where showtime.id = cast(asked.value ->> 'showtime' as bigint)) as said from {rows:$1}) as of_claims), \
      (select {list:said} from (select (asked.value ->> 'at') || ':' || (select claim.state || ':' || claim.owner \
