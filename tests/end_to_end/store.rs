@@ -2,11 +2,16 @@
 
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
-use crate::support::{Edge, Origin, RedisServer, Tidegate, binary, edges};
+use crate::support::{Edge, Fan, Origin, RedisServer, Tidegate, binary, edges, eventually};
 
 const SITE: &str = "[[upstream]]\nname = \"shop\"\nservers = [\"127.0.0.1:80\"]\n\n\
                     [[route]]\npath = \"/**\"\nupstream = \"shop\"\nfree = true\n";
+
+const SOON: Duration = Duration::from_secs(10);
+/// A line that was lost lets nobody in before its reserve has ended.
+const LOSS: Duration = Duration::from_secs(60);
 
 /// A folder with `site.toml`, whose store is `url`.
 fn site(url: Option<&str>) -> tempfile::TempDir {
@@ -79,7 +84,7 @@ fn every_finding_is_shown_with_its_remedy() {
     let replica = RedisServer::start();
     let port = redis.address().port().to_string();
     replica.command::<()>(&["REPLICAOF", "127.0.0.1", &port]);
-    crate::support::eventually("a replica", std::time::Duration::from_secs(20), || {
+    eventually("a replica", Duration::from_secs(20), || {
         (redis.info("replication").get("connected_slaves")?.as_str() == "1").then_some(())
     });
     let (code, said, wrong) = live(folder.path(), &[("TIDEGATE_STORE_URL", &url)]);
@@ -150,4 +155,35 @@ fn a_start_says_where_the_line_is_and_not_the_password() {
     assert!(said.contains(&line) && !said.contains("hunter2"), "{said}");
     let alone = Tidegate::proxy(origin.address, room).log();
     assert!(alone.contains("  line      in this process"), "{alone}");
+}
+
+#[test]
+fn somebody_elses_keys_in_the_way_are_named_and_let_nobody_through() {
+    let (origin, redis) = (Origin::start(), RedisServer::start());
+    let room = "mode = \"on\"\nactive_max = 50\nadmit_per_min = 6000";
+    let shared = edges(origin.address, room, &[Edge::on(redis.url())]);
+    let enter = |fan: &mut Fan| {
+        fan.get("/");
+        let admitted = fan.socket().expect("a socket").answer_until_admitted(LOSS);
+        fan.enter(&admitted, "/");
+        assert!(fan.has_visit());
+    };
+    let mut before = Fan::of(&shared[0].site);
+    enter(&mut before);
+    redis.command::<()>(&["DEL", "tidegate:{drop}:visits"]);
+    redis.command::<()>(&["SET", "tidegate:{drop}:visits", "mine"]);
+    let mut fan = Fan::of(&shared[0].site);
+    let said = eventually("the log names the remedy", SOON, || {
+        fan.get("/");
+        assert!(!fan.has_visit(), "nobody is let through by it");
+        let said = shared[0].log();
+        said.contains("remove what is not Tidegate's").then_some(said)
+    });
+    assert!(
+        said.contains("WRONGTYPE") && said.contains("tidegate:*"),
+        "{said}"
+    );
+    assert_eq!(before.get("/").status, 200, "whoever is inside goes on");
+    redis.command::<()>(&["DEL", "tidegate:{drop}:visits"]);
+    enter(&mut Fan::of(&shared[0].site));
 }

@@ -14,7 +14,7 @@ pub enum LinkError {
     #[error("the store refuses: {0}")]
     Refused(String),
     /// What was run failed: an error that a script raised or returned, or a command that cannot be run on that key.
-    #[error("the store answers {code} {text}")]
+    #[error("the store answers {code} {text}{}", remedy_of(code))]
     Script {
         /// The first word of the error (`ERR`, `WRONGTYPE`, or a script's own).
         code: String,
@@ -24,6 +24,17 @@ pub enum LinkError {
     /// An answer of another shape than expected.
     #[error("the store gives an answer that cannot be read: {0}")]
     Answer(String),
+}
+
+/// What to do about a command that failed, where that is known.
+fn remedy_of(code: &str) -> &'static str {
+    match code {
+        "WRONGTYPE" => {
+            ": somebody else's keys are in the way. Look at the keys that begin with `tidegate:` (SCAN 0 MATCH tidegate:*, \
+             and TYPE), and remove what is not Tidegate's, or name another database or server in store.url"
+        }
+        _ => "",
+    }
 }
 
 /// Why an edge does not start on this store.

@@ -67,10 +67,12 @@ async fn a_script_s_own_error_is_no_trouble_of_the_link() {
         LinkError::Script { code, text } if code == "STALE" && text == "seq 3"
     ));
     assert!(matches!(run("return nil + 1").await, LinkError::Script { code, .. } if code == "ERR"));
-    assert!(matches!(
-        run("redis.call('SET', KEYS[1], '') return redis.call('LPUSH', KEYS[1], '')").await,
-        LinkError::Script { code, .. } if code == "WRONGTYPE"
-    ));
+    let in_the_way = run("redis.call('SET', KEYS[1], '') return redis.call('LPUSH', KEYS[1], '')").await;
+    assert!(matches!(&in_the_way, LinkError::Script { code, .. } if code == "WRONGTYPE"));
+    assert!(
+        in_the_way.to_string().contains("SCAN 0 MATCH tidegate:*"),
+        "{in_the_way}"
+    );
     assert_eq!(count(&link).await, Ok(Value::Int(2)));
 }
 
