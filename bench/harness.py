@@ -213,7 +213,7 @@ class Nginx(Process):
 class Redis(Process):
     """A server of its own, empty; it writes down what it is told each second, as a line's store should."""
 
-    def __init__(self, name, append_only=True):
+    def __init__(self, name, append_only=True, rewrites=True):
         server = shutil.which("redis-server")
         if server is None:
             raise CannotMeasure("redis-server is not installed")
@@ -224,6 +224,7 @@ class Redis(Process):
         super().__init__(name, [
             server, "--port", str(port), "--bind", "127.0.0.1", "--dir", self.data.name, "--save", "",
             "--appendonly", "yes" if append_only else "no", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction",
+            *([] if rewrites else ["--auto-aof-rewrite-percentage", "0"]),
         ])
         try:
             self.wait_for(port)

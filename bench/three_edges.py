@@ -117,8 +117,9 @@ def run(report, options):
     report.line(f"{name}: in line by the figures of every edge", min(waiting), crowd, least=crowd,
                 detail=f"{max(waiting):,} at most")
     report.line(f"{name}: places given", max(given), crowd, least=crowd, detail="one for each fan, by the store's count")
-    report.line(f"{name}: memory of a socket", round(sum(held) / crowd), 3_000, "bytes",
-                detail=f"{', '.join(f'{value / 1e6:.0f}' for value in held)} MB beyond rest; Redis {line_bytes / 1e6:.0f} MB")
+    # The bound on a waiting socket is measured by itself, in `sockets`: these fans have asked for pages as well.
+    report.figure(f"{name}: memory of a socket", round(sum(held) / crowd), "bytes",
+                  detail=f"{', '.join(f'{value / 1e6:.0f}' for value in held)} MB beyond rest; Redis {line_bytes / 1e6:.0f} MB")
     names = sorted({promise for findings in found for promise in broken(findings)})
     report.line(f"{name}: promises broken", len(names), 0,
                 detail=f"{', '.join(names) or 'in the eyes of all three crowds'}; {slow} ticks took more than 0.3 s")

@@ -6,6 +6,8 @@
 #[path = "../tests/support/databases.rs"]
 #[allow(dead_code)]
 mod databases;
+#[path = "../tests/support/hall.rs"]
+mod hall;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,11 +16,10 @@ use std::time::{Duration, Instant};
 use databases::TestDatabase;
 use serde_json::json;
 use tidegate_booking::domain::{
-    AccountId, Category, HoldId, HoldOutcome, MapRow, OpenSection, Owner, Seat, SeatLimit, SeatMap,
-    ShowtimeId,
+    AccountId, HoldId, HoldOutcome, MapRow, OpenSection, Owner, Seat, SeatLimit, SeatMap, ShowtimeId,
 };
 use tidegate_booking::live::{BestWish, Live};
-use tidegate_booking::store::{Engine, SeedEvent, SeedVenue, Store};
+use tidegate_booking::store::{Engine, Store};
 
 /// As many clients as the figures are asked for.
 const CLIENTS: u64 = 64;
@@ -32,8 +33,8 @@ const PLACES: u32 = 20_000;
 const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(3600);
 
-fn house() -> (SeedVenue, SeedEvent, SeatMap) {
-    let map = SeatMap {
+fn map() -> SeatMap {
+    SeatMap {
         rows: (1..=ROWS)
             .map(|row| MapRow::centred("Stalls", 1, &format!("R{row}"), SEATS, row))
             .collect(),
@@ -43,26 +44,7 @@ fn house() -> (SeedVenue, SeedEvent, SeatMap) {
             level: 1,
             capacity: PLACES,
         }],
-    };
-    let venue = SeedVenue {
-        key: "v".into(),
-        name: "V".into(),
-        city: "C".into(),
-        country: "L".into(),
-        time_zone: ("UTC".into(), jiff::tz::TimeZone::UTC),
-        currency: "USD".parse().unwrap(),
-        map: map.clone(),
-    };
-    let event = SeedEvent {
-        category: Category::Theatre,
-        title: "T".into(),
-        credit: String::new(),
-        description: "D".into(),
-        venue: 0,
-        prices: vec![5000],
-        shows: vec![(3, jiff::civil::time(20, 0, 0, 0))],
-    };
-    (venue, event, map)
+    }
 }
 
 fn someone() -> Owner {
@@ -155,12 +137,8 @@ async fn main() {
     let seconds = given.next().and_then(|text| text.parse().ok()).unwrap_or(5);
     let within = Duration::from_secs(seconds);
     let on = TestDatabase::on(engine).await;
-    let store = on.open().await;
-    let (venue, event, map) = house();
-    store
-        .seed(&[venue], &[event], jiff::Timestamp::now())
-        .await
-        .unwrap();
+    let map = map();
+    let store = hall::hall(&on, &map, &[5000]).await;
     // Once for warmth.
     pairs(&store, Duration::from_millis(500)).await;
     let (held, taken) = pairs(&store, within).await;

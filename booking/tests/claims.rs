@@ -8,15 +8,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use support::databases::{ENGINES, TestDatabase};
+use support::hall::hall;
 use tidegate_booking::domain::{
-    AccountId, Category, Claimed, HoldId, HoldOutcome, HoldRequest, Owner, Seat, SeatLimit, SeatMap,
-    ShowtimeId, parse_plan,
+    AccountId, Claimed, HoldId, HoldOutcome, HoldRequest, Owner, Seat, SeatLimit, SeatMap, ShowtimeId,
+    parse_plan,
 };
-use tidegate_booking::store::{Engine, SeedEvent, SeedVenue, Store, Which};
+use tidegate_booking::store::{Engine, Store, Which};
 
 const TTL: Duration = Duration::from_secs(1000);
 const SHOWTIME: ShowtimeId = ShowtimeId(1);
@@ -24,27 +24,7 @@ const SHOWTIME: ShowtimeId = ShowtimeId(1);
 /// A store with one showtime in a hall of eight seats.
 async fn small_house(on: &TestDatabase) -> (Store, SeatMap) {
     let map = parse_plan("Stalls/1=2x4").unwrap();
-    let venue = SeedVenue {
-        key: "v".into(),
-        name: "V".into(),
-        city: "C".into(),
-        country: "L".into(),
-        time_zone: ("UTC".into(), jiff::tz::TimeZone::UTC),
-        currency: "USD".parse().unwrap(),
-        map: map.clone(),
-    };
-    let event = SeedEvent {
-        category: Category::Theatre,
-        title: "T".into(),
-        credit: String::new(),
-        description: "D".into(),
-        venue: 0,
-        prices: vec![100],
-        shows: vec![(3, jiff::civil::time(20, 0, 0, 0))],
-    };
-    let store = on.open().await;
-    store.seed(&[venue], &[event], Timestamp::now()).await.unwrap();
-    (store, map)
+    (hall(on, &map, &[100]).await, map)
 }
 
 fn owner(name: usize) -> Owner {

@@ -13,12 +13,12 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use support::databases::{ENGINES, TestDatabase};
+use support::hall::hall;
 use tidegate_booking::domain::order::Order;
 use tidegate_booking::domain::{
-    AccountId, Category, HoldId, HoldOutcome, Line, MapRow, Money, OrderId, Owner, Seat, SeatLimit, SeatMap,
-    ShowtimeId,
+    AccountId, HoldId, HoldOutcome, Line, MapRow, Money, OrderId, Owner, Seat, SeatLimit, SeatMap, ShowtimeId,
 };
-use tidegate_booking::store::{Begun, NewOrder, SeedEvent, SeedVenue, Store, Which};
+use tidegate_booking::store::{Begun, NewOrder, Store, Which};
 
 const BUYERS: u64 = 200;
 /// For each engine.
@@ -39,36 +39,14 @@ struct Had {
 /// From when to when, and who.
 type Time = (Instant, Option<Instant>, u64);
 
+/// Five rows of ten seats that cost nothing.
 async fn house(on: &TestDatabase) -> Store {
-    let venue = SeedVenue {
-        key: "v".into(),
-        name: "V".into(),
-        city: "C".into(),
-        country: "L".into(),
-        time_zone: ("UTC".into(), jiff::tz::TimeZone::UTC),
-        currency: "USD".parse().unwrap(),
-        map: SeatMap {
-            rows: (1..=5)
-                .map(|row| MapRow::centred("Stalls", 1, &format!("R{row}"), 10, row))
-                .collect(),
-            open: Vec::new(),
-        },
+    let rows = (1..=5).map(|row| MapRow::centred("Stalls", 1, &format!("R{row}"), 10, row));
+    let map = SeatMap {
+        rows: rows.collect(),
+        open: Vec::new(),
     };
-    let event = SeedEvent {
-        category: Category::Theatre,
-        title: "T".into(),
-        credit: String::new(),
-        description: "D".into(),
-        venue: 0,
-        prices: vec![0],
-        shows: vec![(3, jiff::civil::time(20, 0, 0, 0))],
-    };
-    let store = on.open().await;
-    store
-        .seed(&[venue], &[event], jiff::Timestamp::now())
-        .await
-        .unwrap();
-    store
+    hall(on, &map, &[0]).await
 }
 
 /// One buyer: holds groups of seats, lets most of them go or run out, and buys one in two hundred.

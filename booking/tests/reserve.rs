@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use support::databases::{ENGINES, TestDatabase};
+use support::hall::hall;
 use support::{Answer, Running};
 use tidegate_booking::domain::{
-    AccountId, Category, HoldId, HoldOutcome, MapRow, OpenSection, Owner, SeatLimit, SeatMap, ShowtimeId,
+    AccountId, HoldId, HoldOutcome, MapRow, OpenSection, Owner, SeatLimit, SeatMap, ShowtimeId,
 };
 use tidegate_booking::live::{BestWish, Live};
-use tidegate_booking::store::{SeedEvent, SeedVenue, Store};
+use tidegate_booking::store::Store;
 
 const TTL: Duration = Duration::from_secs(1000);
 const SHOWTIME: ShowtimeId = ShowtimeId(1);
@@ -40,26 +40,7 @@ async fn large_house(on: &TestDatabase) -> (Store, SeatMap) {
         rows,
         open: vec![floor],
     };
-    let venue = SeedVenue {
-        key: "v".into(),
-        name: "V".into(),
-        city: "C".into(),
-        country: "L".into(),
-        time_zone: ("UTC".into(), jiff::tz::TimeZone::UTC),
-        currency: "USD".parse().unwrap(),
-        map: map.clone(),
-    };
-    let event = SeedEvent {
-        category: Category::Theatre,
-        title: "T".into(),
-        credit: String::new(),
-        description: "D".into(),
-        venue: 0,
-        prices: vec![5000, 2000],
-        shows: vec![(3, jiff::civil::time(20, 0, 0, 0))],
-    };
-    let store = on.open().await;
-    store.seed(&[venue], &[event], Timestamp::now()).await.unwrap();
+    let store = hall(on, &map, &[5000, 2000]).await;
     let stored = store.showtime(SHOWTIME).await.unwrap().unwrap().map;
     assert_eq!(stored, map, "the map comes back as it went in");
     (store, map)

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use tidegate_booking::domain::{
-    AccountId, Category, HoldId, HoldOutcome, MapRow, OpenSection, Owner, Seat, SeatLimit, SeatMap,
-    ShowtimeId,
+    AccountId, HoldId, HoldOutcome, MapRow, OpenSection, Owner, Seat, SeatLimit, SeatMap, ShowtimeId,
 };
-use tidegate_booking::store::{SeedEvent, SeedVenue, Store, Which};
+use tidegate_booking::store::{Store, Which};
 
 use super::databases::TestDatabase;
+use super::hall::hall;
 use super::{Running, config};
 
 pub const SHOWTIME: ShowtimeId = ShowtimeId(1);
@@ -37,27 +37,7 @@ pub fn map_of(rows: u32, seats: u32) -> SeatMap {
 
 /// A store with that house.
 pub async fn house(on: &TestDatabase, map: &SeatMap) -> Store {
-    let venue = SeedVenue {
-        key: "v".into(),
-        name: "V".into(),
-        city: "C".into(),
-        country: "L".into(),
-        time_zone: ("UTC".into(), jiff::tz::TimeZone::UTC),
-        currency: "USD".parse().unwrap(),
-        map: map.clone(),
-    };
-    let event = SeedEvent {
-        category: Category::Theatre,
-        title: "T".into(),
-        credit: String::new(),
-        description: "D".into(),
-        venue: 0,
-        prices: vec![5000, 2000],
-        shows: vec![(3, jiff::civil::time(20, 0, 0, 0))],
-    };
-    let store = on.open().await;
-    store.seed(&[venue], &[event], Timestamp::now()).await.unwrap();
-    store
+    hall(on, map, &[5000, 2000]).await
 }
 
 /// A service on that database.

@@ -5,6 +5,7 @@
 pub mod buyer;
 pub mod databases;
 pub mod events;
+pub mod hall;
 pub mod house;
 pub mod redis;
 
