@@ -1,8 +1,8 @@
 //! Seats as everyone sees them, live: read once for all who look, and told to all who listen.
 //!
 //! The database is the truth and the only clock. One question a showtime and moment, however many look (`board`), keeps a
-//! [`picture`]; what looks different becomes an event (`wire`) for every listener (`listener`). With Redis, instances
-//! also wake each other at once and know of seats that were just taken ([`crate::filter`]); without it, each finds out
+//! `picture`; what looks different becomes an event (`wire`) for every listener (`listener`). With Redis, instances
+//! also wake each other at once and know of seats that were just taken (`filter`); without it, each finds out
 //! for itself a moment later. Knows nothing of HTTP.
 
 mod best;

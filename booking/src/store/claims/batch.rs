@@ -58,8 +58,8 @@ impl Gathering {
         Ok(!std::mem::replace(&mut waiting.at_work, true))
     }
 
-    /// Those who waited longest, an owner's first claim only: the next one is to see what became of it. With none left,
-    /// work ends.
+    /// Those who waited longest and still wait, an owner's first claim only: the next one is to see what became of it.
+    /// With none left, work ends.
     fn next_batch(&self) -> Option<Vec<Asked>> {
         let mut waiting = self.waiting();
         let (mut batch, mut owners, mut later) = (Vec::new(), HashSet::new(), VecDeque::new());
@@ -67,6 +67,9 @@ impl Gathering {
             let Some(asked) = waiting.asked.pop_front() else {
                 break;
             };
+            if asked.answer.is_closed() {
+                continue;
+            }
             match owners.insert(asked.claim.owner.clone()) {
                 true => batch.push(asked),
                 false => later.push_back(asked),
@@ -96,7 +99,8 @@ impl Drop for Worker {
 }
 
 impl Store {
-    /// Makes a claim together with whoever else wants one now. It is made whether or not the caller still waits.
+    /// Makes a claim together with whoever else wants one now. Once it has begun, it is made whether or not the caller
+    /// still waits.
     pub(super) async fn claim(&self, claim: Claim) -> Result<HoldOutcome, StoreError> {
         let (answer, outcome) = oneshot::channel();
         if self.gathering.take_in(Asked { claim, answer })? {
@@ -162,5 +166,65 @@ impl Store {
             return Ok(outcome);
         }
         Err(StoreError::Busy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::hold::Pick;
+    use super::*;
+    use crate::domain::{AccountId, HoldId, Owner, SeatLimit, ShowtimeId};
+
+    type Answer = oneshot::Receiver<Result<HoldOutcome, StoreError>>;
+
+    fn ask(gathering: &Gathering, who: u128, number: u128) -> Result<(bool, Answer), StoreError> {
+        let (answer, outcome) = oneshot::channel();
+        let claim = Claim {
+            showtime: ShowtimeId(1),
+            seats: Vec::new(),
+            pick: Pick::All,
+            owner: Owner::account(&AccountId::from_bits(who)),
+            id: HoldId::from_bits(number),
+            ttl: Duration::ZERO,
+            limit: SeatLimit(1),
+        };
+        Ok((gathering.take_in(Asked { claim, answer })?, outcome))
+    }
+
+    fn ids(batch: Option<Vec<Asked>>) -> Option<Vec<u128>> {
+        let id = |asked: &Asked| u128::from_str_radix(asked.claim.id.as_str(), 16).expect("an id");
+        Some(batch?.iter().map(id).collect())
+    }
+
+    #[test]
+    fn a_batch_has_each_owner_once_in_order_and_nobody_who_left() {
+        let gathering = Gathering::default();
+        let (first, _ann) = ask(&gathering, 1, 10).expect("room");
+        let (second, _anns_next) = ask(&gathering, 1, 11).expect("room");
+        assert!(first && !second, "one is set to work");
+        drop(ask(&gathering, 2, 12));
+        let _others = [3, 4].map(|who| ask(&gathering, who, 10 + who).expect("room"));
+        assert_eq!(ids(gathering.next_batch()), Some(vec![10, 13, 14]));
+        assert_eq!(ids(gathering.next_batch()), Some(vec![11]));
+        assert_eq!(ids(gathering.next_batch()), None);
+        assert!(
+            ask(&gathering, 5, 15).expect("room").0,
+            "work has ended, and begins again"
+        );
+    }
+
+    #[test]
+    fn a_batch_and_those_who_wait_are_bounded() {
+        let gathering = Gathering::default();
+        let asked = (0..WAITING_MAX as u128).map(|who| ask(&gathering, who, who).expect("room"));
+        let _answers: Vec<_> = asked.collect();
+        assert!(matches!(ask(&gathering, 0, 0), Err(StoreError::Busy)));
+        assert_eq!(
+            ids(gathering.next_batch()).map(|batch| batch.len()),
+            Some(BATCH_MAX)
+        );
+        assert!(ask(&gathering, 0, 0).is_ok());
     }
 }
