@@ -11,7 +11,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::fan::{Fan, World};
 use super::http::Target;
 use super::judge::{Evidence, Findings, judge};
-use super::observe::{End, Part, Stop};
+use super::noise::Noise;
+use super::observe::{End, Micros, Part, Stop};
 use super::plan::Plan;
 use super::record::Notebook;
 use super::{report, terms};
@@ -47,7 +48,7 @@ pub(crate) async fn rehearse(
         stay: plan.stay,
         restless_for: plan.over.max(RESTLESS_FOR_MIN),
         probe_every: plan.fans.div_ceil(PROBES),
-        book: Notebook::new(&parts),
+        book: Notebook::new(&parts, Noise::above(plan.tolerance.as_micros() as Micros)),
     });
 
     let mut beside = JoinSet::new();

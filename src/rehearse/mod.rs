@@ -117,6 +117,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = plan::parse_time)]
     timeout: Option<Duration>,
 
+    /// How late an edge may hear of what its store decided: what lies closer together is not called broken. More than the
+    /// default is for rehearsals in which the store is made slow
+    #[arg(long, value_name = "TIME", default_value = "250ms", value_parser = plan::parse_time)]
+    tolerance: Duration,
+
     /// Decides who vanishes, who stays silent, and when; printed, so that a rehearsal can be repeated
     #[arg(long)]
     seed: Option<u64>,

@@ -7,7 +7,7 @@
 
 use super::observe::{Micros, SECOND};
 
-/// Doubt that is always allowed. An edge talks to its store in ticks at most 100 ms apart, and a grant may wait for one
+/// Doubt that is always allowed, unless the rehearsal was told another. An edge talks to its store in ticks at most 100 ms apart, and a grant may wait for one
 /// tick of the edge that issues it and one of the edge that holds the fan.
 pub(crate) const TOLERANCE_FLOOR_US: Micros = 250_000;
 
@@ -18,14 +18,31 @@ const NEIGHBOURHOOD_S: usize = 3;
 const ROUND_TRIPS_MAX: usize = 100_000;
 
 /// The delays measured while the rehearsal ran.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Noise {
+    floor_us: Micros,
     worst_per_second: Vec<Micros>,
     round_trips: Vec<Micros>,
     worst_lag_us: Micros,
 }
 
+impl Default for Noise {
+    fn default() -> Self {
+        Self::above(TOLERANCE_FLOOR_US)
+    }
+}
+
 impl Noise {
+    /// Nothing measured yet; so much doubt is always allowed.
+    pub(crate) fn above(floor_us: Micros) -> Self {
+        Self {
+            floor_us,
+            worst_per_second: Vec::new(),
+            round_trips: Vec::new(),
+            worst_lag_us: 0,
+        }
+    }
+
     /// A ping was sent at `from_us` and its pong arrived at `until_us`.
     pub(crate) fn round_trip(&mut self, from_us: Micros, until_us: Micros) {
         if self.round_trips.len() < ROUND_TRIPS_MAX {
@@ -62,12 +79,17 @@ impl Noise {
             .max()
             .unwrap_or(0);
         let worst = if near > 0 { near } else { self.worst() };
-        TOLERANCE_FLOOR_US + worst
+        self.floor_us + worst
     }
 
     /// The largest tolerance granted anywhere.
     pub(crate) fn tolerance_max(&self) -> Micros {
-        TOLERANCE_FLOOR_US + self.worst()
+        self.floor_us + self.worst()
+    }
+
+    /// The doubt that is always allowed.
+    pub(crate) fn floor(&self) -> Micros {
+        self.floor_us
     }
 
     /// The worst lag of this process's own timers.
@@ -114,5 +136,7 @@ mod tests {
         noise.lag(SECOND, SECOND + 70_000);
         assert_eq!(noise.tolerance_at(500 * SECOND), TOLERANCE_FLOOR_US + 70_000);
         assert_eq!(noise.worst_lag(), 70_000);
+        let told = Noise::above(3 * SECOND);
+        assert_eq!(told.tolerance_at(5 * SECOND), 3 * SECOND);
     }
 }

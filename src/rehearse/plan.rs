@@ -112,6 +112,8 @@ pub(crate) struct Plan {
     pub(crate) admin: Option<Admin>,
     /// When to give up.
     pub(crate) timeout: Duration,
+    /// What is closer together than this is not judged.
+    pub(crate) tolerance: Duration,
     /// Decides parts and moments.
     pub(crate) seed: u64,
     /// No progress lines.
@@ -180,6 +182,7 @@ impl Plan {
             terms,
             admin,
             timeout,
+            tolerance: args.tolerance,
             seed: args
                 .seed
                 .unwrap_or_else(|| rand::rng().random_range(0..1_000_000)),

@@ -16,8 +16,8 @@ pub(crate) struct Notebook {
 }
 
 impl Notebook {
-    /// For fans with these parts; the rehearsal begins now.
-    pub(crate) fn new(parts: &[Part]) -> Self {
+    /// For fans with these parts; the rehearsal begins now. `noise` has nothing measured yet.
+    pub(crate) fn new(parts: &[Part], noise: Noise) -> Self {
         let record = |part: &Part| {
             Mutex::new(FanRecord {
                 part: *part,
@@ -27,7 +27,7 @@ impl Notebook {
         Self {
             began: Instant::now(),
             fans: parts.iter().map(record).collect(),
-            noise: Mutex::default(),
+            noise: Mutex::new(noise),
         }
     }
 

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::judge::{Findings, Percentiles, Verdict};
-use super::noise::TOLERANCE_FLOOR_US;
 use super::observe::{Micros, SECOND, Stop};
 use super::plan::Plan;
 
@@ -186,9 +185,7 @@ fn figures(findings: &Findings) -> Vec<(&'static str, String)> {
         .map_or_else(|| "not measured".to_owned(), percentiles);
     let doubt = format!(
         "up to {:.0} ms ({} ms, and the worst round trip or own lag near; own lag at worst {:.0} ms)",
-        findings.tolerance_max_ms,
-        TOLERANCE_FLOOR_US / 1_000,
-        findings.own_lag_max_ms
+        findings.tolerance_max_ms, findings.tolerance_floor_ms, findings.own_lag_max_ms
     );
     vec![
         ("fans", became),

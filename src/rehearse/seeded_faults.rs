@@ -63,6 +63,7 @@ fn plan(double: &Double, (limit, rate_per_s): (usize, f64), timeout_s: u64) -> P
         },
         admin: None,
         timeout: Duration::from_secs(timeout_s),
+        tolerance: Duration::from_millis(250),
         seed: 11,
         quiet: true,
     }

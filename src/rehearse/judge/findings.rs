@@ -181,6 +181,8 @@ pub(crate) struct Findings {
     pub(crate) round_trip: Option<Percentiles>,
     /// The worst lateness of this process's own timers, milliseconds.
     pub(crate) own_lag_max_ms: f64,
+    /// The doubt granted to the server whatever was measured, milliseconds.
+    pub(crate) tolerance_floor_ms: f64,
     /// The largest doubt granted to the server, milliseconds.
     pub(crate) tolerance_max_ms: f64,
     /// Failures the fans met, by kind.

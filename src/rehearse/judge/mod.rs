@@ -74,6 +74,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Findings {
         wait: fans::wait_held(evidence.fans),
         round_trip: Percentiles::of(evidence.noise.round_trips()),
         own_lag_max_ms: ms(evidence.noise.worst_lag()),
+        tolerance_floor_ms: ms(evidence.noise.floor()),
         tolerance_max_ms: ms(evidence.noise.tolerance_max()),
         errors: fans::errors(evidence.fans),
         stop: evidence.stop,

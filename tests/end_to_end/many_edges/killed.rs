@@ -16,6 +16,7 @@ const CROWD: Crowd = Crowd {
     enter: 1_500,
     waiting: FANS,
     roam: "0%",
+    tolerance: "",
     to: &[0, 0, 1, 0, 0, 2],
 };
 const KILLED: u64 = 5_000;

@@ -22,6 +22,8 @@ pub struct Crowd {
     pub enter: u64,
     /// Enough for a fault to matter.
     pub waiting: u64,
+    /// How late an edge may hear from its store; empty for as late as on this machine.
+    pub tolerance: &'static str,
     /// Share of them that roam, where there is more than one edge.
     pub roam: &'static str,
     /// Indices of the edges that the fans go to in turn, the next one being where they go on when theirs is gone; none
@@ -36,6 +38,7 @@ pub const CROWD: Crowd = Crowd {
     enter: 204,
     waiting: 100,
     roam: "20%",
+    tolerance: "",
     to: &[],
 };
 
@@ -76,6 +79,9 @@ impl Drill {
         command.arg("rehearse").args(crowd.args.split_whitespace());
         if self.site.len() > 1 {
             command.args(["--roam", crowd.roam]);
+        }
+        if !crowd.tolerance.is_empty() {
+            command.args(["--tolerance", crowd.tolerance]);
         }
         let each_once: Vec<usize> = (0..self.site.len()).collect();
         let to = if crowd.to.is_empty() { &each_once } else { crowd.to };
