@@ -2,9 +2,8 @@
 //!
 //! Reading never needs one. The public keys are read from the edge when a request first names one that is not known.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
@@ -12,22 +11,14 @@ use hyper::Uri;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::Algorithm;
+use serde::{Deserialize, Serialize};
+use tidegate_queue::tokens::{Assertion, Claims, NotVerified, PublicKeys};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// The header in which the edge puts the assertion. It strips any that a fan sends.
 pub(crate) const ASSERTION_HEADER: &str = "tidegate-assertion";
-
-/// What the assertion calls itself, so that no other token of the edge can stand for it.
-const ASSERTION_TYPE: &str = "tidegate-assertion+jwt";
-
-/// Longest assertion that is looked at. A real one has about 400 bytes.
-const ASSERTION_LEN_MAX: usize = 4096;
-
-/// How far apart the clocks of the edge and of this machine may be.
-const CLOCK_LEEWAY_S: u64 = 5;
 
 /// How long reading the keys may take.
 const FETCH_WITHIN: Duration = Duration::from_secs(2);
@@ -104,13 +95,24 @@ pub(crate) struct KeyRing {
 
 #[derive(Default)]
 struct Known {
-    keys: HashMap<String, Arc<DecodingKey>>,
+    keys: Arc<PublicKeys>,
     read_at: Option<Instant>,
 }
 
-#[derive(serde::Deserialize)]
-struct Claims {
+/// What booking wants to know of an [`Assertion`].
+#[derive(Clone, Serialize, Deserialize)]
+struct Admitted {
     visitor: String,
+    exp: u64,
+}
+
+impl Claims for Admitted {
+    const TYPE: &'static str = Assertion::TYPE;
+    const ALGORITHM: Algorithm = Assertion::ALGORITHM;
+
+    fn exp(&self) -> Option<u64> {
+        Some(self.exp)
+    }
 }
 
 impl KeyRing {
@@ -129,34 +131,16 @@ impl KeyRing {
     /// Whether the assertion holds.
     pub(crate) async fn verify(&self, assertion: Option<&str>) -> Result<(), NotAdmitted> {
         let assertion = assertion.ok_or(NotAdmitted::Missing)?;
-        if assertion.len() > ASSERTION_LEN_MAX {
-            return Err(NotAdmitted::Invalid);
-        }
-        let header = jsonwebtoken::decode_header(assertion).map_err(|_| NotAdmitted::Invalid)?;
-        if header.typ.as_deref() != Some(ASSERTION_TYPE) || header.alg != Algorithm::EdDSA {
-            return Err(NotAdmitted::Invalid);
-        }
-        let key = self.key(&header.kid.ok_or(NotAdmitted::Invalid)?).await?;
-        let mut rules = Validation::new(Algorithm::EdDSA);
-        rules.leeway = CLOCK_LEEWAY_S;
-        rules.validate_aud = false;
-        rules.set_required_spec_claims(&["exp"]);
-        let token = jsonwebtoken::decode::<Claims>(assertion, &key, &rules);
-        let claims = token.map_err(|_| NotAdmitted::Invalid)?.claims;
-        if claims.visitor.is_empty() {
-            return Err(NotAdmitted::Invalid);
-        }
-        Ok(())
-    }
-
-    async fn key(&self, kid: &str) -> Result<Arc<DecodingKey>, NotAdmitted> {
-        if let (Some(key), true) = self.look_up(kid) {
-            return Ok(key);
+        match self.look(assertion) {
+            (Ok(()), true) => return Ok(()),
+            // Other keys would change nothing.
+            (Err(NotVerified::Invalid), _) => return Err(NotAdmitted::Invalid),
+            _ => {}
         }
         let mut asked_at = self.asked_at.lock().await;
         let may_ask = asked_at.is_none_or(|at| at.elapsed() >= FETCH_EVERY);
-        let (found, fresh) = self.look_up(kid);
-        if may_ask && !(found.is_some() && fresh) {
+        let (verified, fresh) = self.look(assertion);
+        if may_ask && !(verified.is_ok() && fresh) {
             *asked_at = Some(Instant::now());
             match tokio::time::timeout(FETCH_WITHIN, self.fetch()).await {
                 Ok(Ok(keys)) => self.replace(keys),
@@ -166,26 +150,36 @@ impl KeyRing {
         }
         // A key that was good keeps being believed while the edge cannot be asked: it is the fans' holds that would
         // stop otherwise.
-        match self.look_up(kid) {
-            (Some(key), _) => Ok(key),
-            (None, true) => Err(NotAdmitted::Invalid),
-            (None, false) => Err(NotAdmitted::KeysOutOfReach),
+        match self.look(assertion) {
+            (Ok(()), _) => Ok(()),
+            (Err(NotVerified::UnknownKey), false) => Err(NotAdmitted::KeysOutOfReach),
+            (Err(_), _) => Err(NotAdmitted::Invalid),
         }
     }
 
-    /// The key, if it is known, and whether what is known is fresh.
-    fn look_up(&self, kid: &str) -> (Option<Arc<DecodingKey>>, bool) {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let fresh = known.read_at.is_some_and(|at| at.elapsed() < FRESH_FOR);
-        (known.keys.get(kid).cloned(), fresh)
+    /// What the assertion comes to with the keys that are known, and whether those are fresh.
+    fn look(&self, assertion: &str) -> (Result<(), NotVerified>, bool) {
+        let (keys, fresh) = {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            let fresh = known.read_at.is_some_and(|at| at.elapsed() < FRESH_FOR);
+            (Arc::clone(&known.keys), fresh)
+        };
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let verified = match keys.verify::<Admitted>(assertion, since_1970.as_secs()) {
+            Ok(admitted) if admitted.visitor.is_empty() => Err(NotVerified::Invalid),
+            verified => verified.map(drop),
+        };
+        (verified, fresh)
     }
 
-    fn replace(&self, keys: HashMap<String, Arc<DecodingKey>>) {
-        let read_at = Some(Instant::now());
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known { keys, read_at };
+    fn replace(&self, keys: PublicKeys) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known {
+            keys: Arc::new(keys),
+            read_at: Some(Instant::now()),
+        };
     }
 
-    async fn fetch(&self) -> Result<HashMap<String, Arc<DecodingKey>>, String> {
+    async fn fetch(&self) -> Result<PublicKeys, String> {
         let answer = self
             .client
             .get(self.url.clone())
@@ -196,18 +190,6 @@ impl KeyRing {
         }
         let body = Limited::new(answer.into_body(), KEYS_BYTES_MAX).collect().await;
         let body = body.map_err(|error| error.to_string())?.to_bytes();
-        let set: JwkSet = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
-        Ok(set.keys.into_iter().filter_map(usable).collect())
-    }
-}
-
-/// The Ed25519 keys that have a name; others are for somebody else.
-fn usable(jwk: jsonwebtoken::jwk::Jwk) -> Option<(String, Arc<DecodingKey>)> {
-    match &jwk.algorithm {
-        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
-            let key = DecodingKey::from_ed_components(&pair.x).ok()?;
-            Some((jwk.common.key_id?, Arc::new(key)))
-        }
-        _ => None,
+        PublicKeys::read(&body).map_err(|error| error.to_string())
     }
 }

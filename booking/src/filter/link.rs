@@ -4,10 +4,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, RedisError};
+use redis::{Cmd, FromRedisValue};
+use tidegate_redis::{Connection, Connector};
 use tokio::time::Instant;
-
-use super::connector::{Connection, Connector};
 
 /// Before the next attempt to connect. Each costs Redis a handshake, and a hold on seats nothing.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -83,7 +82,7 @@ impl Link {
         let (connector, state) = (Arc::clone(&self.connector), Arc::clone(&self.state));
         // Ends by itself: every step has a deadline.
         tokio::spawn(async move {
-            let opened: Result<Connection, RedisError> = connector.open().await;
+            let opened = connector.open().await;
             let mut state = lock(&state);
             state.connecting = false;
             match opened {

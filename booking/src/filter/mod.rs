@@ -6,7 +6,6 @@
 //! (the news of a release was lost) would keep a free seat from everyone until its key ends, so now and then a refused
 //! fan is let through to the database ([`Passes`]): a key that lies is found out within a second, and overwritten.
 
-mod connector;
 mod keys;
 mod link;
 
@@ -18,12 +17,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use redis::RedisError;
 use tidegate_config::StoreUrl;
+use tidegate_redis::Connector;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::domain::{Hold, Owner, Seat, ShowtimeId};
-use connector::Connector;
 use link::Link;
 
 /// How long a hold waits for Redis before it goes to the database: many times what an answer takes, and too little for a
@@ -85,7 +84,7 @@ pub(crate) struct Filter {
 impl Filter {
     /// Begins to connect, and sends the showtimes on which other instances change something to `changed`.
     pub(crate) fn start(url: &StoreUrl, changed: mpsc::Sender<ShowtimeId>) -> Result<Self, BadFilter> {
-        let connector = Arc::new(Connector::new(url).map_err(BadFilter)?);
+        let connector = Arc::new(Connector::new(url, None, "tidegate-booking").map_err(BadFilter)?);
         let link = Arc::new(Link::new(Arc::clone(&connector)));
         let (notes, to_send) = mpsc::channel(NOTES_MAX);
         let instance: Instance = rand::random();

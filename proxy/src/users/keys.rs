@@ -1,50 +1,17 @@
-//! The public keys of those who sign user tokens (RFC 7517, RFC 8037), and what was verified with them.
-
-use std::collections::BTreeMap;
+//! What a user token is worth: verified once with the keys of those who sign them, and remembered.
 
 use http::HeaderValue;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::Algorithm;
 use quick_cache::sync::Cache;
-use serde::Deserialize;
-
-/// What a user token calls itself, so that no other token can stand for it.
-pub const TYPE: &str = "tidegate-user+jwt";
-
-/// Most keys of a document that are looked at: one that signs, and those it has replaced.
-const KEYS_MAX: usize = 32;
+use serde::{Deserialize, Serialize};
+use tidegate_queue::tokens::{BadDocument, Claims, NotVerified, PublicKeys, is_over};
 
 /// Longest account id passed on, in bytes. Booking's have 26.
 const ID_LEN_MAX: usize = 128;
 
-/// How far apart the clocks of this machine and of whoever signs may be.
-const CLOCK_LEEWAY_S: u64 = 5;
-
 /// Tokens remembered as verified: some 10 MB, and as many fans as look at their orders within minutes. Of more, the one
 /// that was not seen for long is verified again, which takes 50 us.
 const SEEN_MAX: usize = 16_384;
-
-/// Why a document has no keys to verify with.
-#[derive(Debug, thiserror::Error)]
-pub enum BadDocument {
-    /// It cannot be read.
-    #[error("it is no JSON Web Key Set: {0}")]
-    Unreadable(#[from] serde_json::Error),
-    /// It can, and has nothing in it.
-    #[error("it has no Ed25519 key with a `kid`")]
-    NoKeys,
-}
-
-/// Why a token is not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotVerified {
-    /// It names a key that is not here.
-    #[error("the token names a key that is not known")]
-    UnknownKey,
-    /// It is anything else than a valid user token of now.
-    #[error("the token is forged, expired or for another purpose")]
-    Invalid,
-}
 
 /// A token that was verified.
 #[derive(Clone)]
@@ -53,46 +20,41 @@ struct Seen {
     exp: u64,
 }
 
-#[derive(Deserialize)]
-struct Claims {
+/// What a user token says.
+#[derive(Clone, Serialize, Deserialize)]
+struct User {
     sub: String,
     exp: u64,
 }
 
-/// The keys of one document.
-pub struct Keys {
-    by_id: BTreeMap<String, Key>,
-    /// With the keys goes what they have verified: one that is taken back is not believed through this.
-    seen: Cache<Box<str>, Seen>,
+impl Claims for User {
+    const TYPE: &'static str = "tidegate-user+jwt";
+    const ALGORITHM: Algorithm = Algorithm::EdDSA;
+
+    fn exp(&self) -> Option<u64> {
+        Some(self.exp)
+    }
 }
 
-struct Key {
-    /// The public key as it stands in the document.
-    x: String,
-    verifies: DecodingKey,
+/// The keys of one document.
+pub struct Keys {
+    public: PublicKeys,
+    /// With the keys goes what they have verified: one that is taken back is not believed through this.
+    seen: Cache<Box<str>, Seen>,
 }
 
 /// Documents with the same keys are the same.
 impl PartialEq for Keys {
     fn eq(&self, other: &Self) -> bool {
-        let named = |keys: &Self| -> Vec<(String, String)> {
-            let pairs = keys.by_id.iter().map(|(id, key)| (id.clone(), key.x.clone()));
-            pairs.collect()
-        };
-        named(self) == named(other)
+        self.public == other.public
     }
 }
 
 impl Keys {
-    /// Reads a key document. Keys of other kinds, and those without a name, are for somebody else.
+    /// Reads a key document.
     pub fn read(document: &[u8]) -> Result<Self, BadDocument> {
-        let set: JwkSet = serde_json::from_slice(document)?;
-        let by_id: BTreeMap<String, Key> = set.keys.into_iter().take(KEYS_MAX).filter_map(usable).collect();
-        if by_id.is_empty() {
-            return Err(BadDocument::NoKeys);
-        }
         Ok(Self {
-            by_id,
+            public: PublicKeys::read(document)?,
             seen: Cache::new(SEEN_MAX),
         })
     }
@@ -104,13 +66,13 @@ impl Keys {
             None => {
                 let seen = self.read_token(token)?;
                 // One that is over will be no better later.
-                if !is_over(seen.exp, now_s) {
+                if !is_over(Some(seen.exp), now_s) {
                     self.seen.insert(token.into(), seen.clone());
                 }
                 seen
             }
         };
-        if is_over(seen.exp, now_s) {
+        if is_over(Some(seen.exp), now_s) {
             return Err(NotVerified::Invalid);
         }
         Ok(seen.user)
@@ -118,42 +80,13 @@ impl Keys {
 
     /// What a token says that one of the keys has signed, whatever time it is.
     fn read_token(&self, token: &str) -> Result<Seen, NotVerified> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| NotVerified::Invalid)?;
-        if header.typ.as_deref() != Some(TYPE) || header.alg != Algorithm::EdDSA {
-            return Err(NotVerified::Invalid);
-        }
-        let kid = header.kid.ok_or(NotVerified::Invalid)?;
-        let key = self.by_id.get(&kid).ok_or(NotVerified::UnknownKey)?;
-        let mut rules = Validation::new(Algorithm::EdDSA);
-        rules.validate_exp = false; // a clock is an argument here
-        rules.validate_aud = false;
-        rules.set_required_spec_claims(&["exp", "sub"]);
-        let decoded = jsonwebtoken::decode::<Claims>(token, &key.verifies, &rules);
-        let Claims { sub, exp } = decoded.map_err(|_| NotVerified::Invalid)?.claims;
+        let User { sub, exp } = self.public.claims(token)?;
         let fits = (1..=ID_LEN_MAX).contains(&sub.len()) && sub.bytes().all(|b| b.is_ascii_graphic());
         match HeaderValue::try_from(sub) {
             Ok(user) if fits => Ok(Seen { user, exp }),
             _ => Err(NotVerified::Invalid),
         }
     }
-}
-
-fn is_over(exp: u64, now_s: u64) -> bool {
-    exp.saturating_add(CLOCK_LEEWAY_S) <= now_s
-}
-
-fn usable(jwk: Jwk) -> Option<(String, Key)> {
-    let AlgorithmParameters::OctetKeyPair(pair) = &jwk.algorithm else {
-        return None;
-    };
-    if pair.curve != EllipticCurve::Ed25519 {
-        return None;
-    }
-    let key = Key {
-        verifies: DecodingKey::from_ed_components(&pair.x).ok()?,
-        x: pair.x.clone(),
-    };
-    Some((jwk.common.key_id?, key))
 }
 
 #[cfg(test)]
@@ -164,6 +97,8 @@ pub(super) mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD as base64url;
     use jsonwebtoken::EncodingKey;
     use serde_json::{Value, json};
+
+    use tidegate_queue::tokens::CLOCK_LEEWAY_S;
 
     use super::*;
 
@@ -198,7 +133,7 @@ pub(super) mod tests {
         }
 
         fn header(&self) -> Value {
-            json!({"typ": TYPE, "alg": "EdDSA", "kid": self.kid})
+            json!({"typ": User::TYPE, "alg": "EdDSA", "kid": self.kid})
         }
 
         fn sign(&self, header: &Value, claims: &Value) -> String {
@@ -290,19 +225,5 @@ pub(super) mod tests {
             Err(NotVerified::UnknownKey)
         );
         assert!(keys.verify(&good, 1_000).is_ok(), "the rest of it was good");
-    }
-
-    #[test]
-    fn documents_are_read_for_what_is_in_them() {
-        let signer = Signer::new("u1");
-        let mut document = signer.document();
-        let list = document["keys"].as_array_mut().expect("a list");
-        list.insert(0, json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "r"}));
-        list.insert(0, json!({"kty": "OKP", "crv": "Ed25519", "x": signer.x}));
-        let keys = Keys::read(document.to_string().as_bytes()).expect("one of them can be used");
-        assert_eq!(keys.by_id.keys().collect::<Vec<_>>(), ["u1"]);
-        assert!(keys == signer.keys() && keys != Signer::new("u1").keys());
-        assert!(matches!(Keys::read(b"<html>"), Err(BadDocument::Unreadable(_))));
-        assert!(matches!(Keys::read(br#"{"keys":[]}"#), Err(BadDocument::NoKeys)));
     }
 }

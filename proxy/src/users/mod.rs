@@ -13,9 +13,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
 use http::{HeaderMap, HeaderValue};
+use tidegate_queue::tokens::NotVerified;
 use tokio::sync::Notify;
 
-use self::keys::{Keys, NotVerified};
+use self::keys::Keys;
 use crate::request::return_to;
 
 /// Why nobody is known to be behind a request.

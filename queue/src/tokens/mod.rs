@@ -6,8 +6,10 @@
 
 mod claims;
 mod keys;
+mod public;
 mod ring;
 
 pub use claims::{Admission, Assertion, Claims, Place, Visit, VisitorCard};
 pub use keys::{KeyFile, KeyFileError, KeyInfo};
+pub use public::{BadDocument, CLOCK_LEEWAY_S, NotVerified, PublicKeys, is_over};
 pub use ring::{KeyRing, TokenError};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use redis::{ErrorKind, RedisError};
+use tidegate_redis::OpenError;
 
 /// Why one exchange with the deployment gave nothing. Every one may be tried again later.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +90,41 @@ pub(super) enum Fate {
     Astray,
     /// It is broken.
     Broken,
+}
+
+/// Says why there is no connection, and what to do about it. `tls` is how the servers are spoken to.
+pub(super) fn sort_open(error: &OpenError, tls: bool) -> LinkError {
+    match error {
+        OpenError::At { node, source } => {
+            // A server that is spoken to the wrong way waits for more, or hangs up.
+            let hint = match tls {
+                true if source.is_timeout() => {
+                    "; if it speaks no TLS on this port, begin store.url with redis, not rediss"
+                }
+                false if source.is_io_error() && !source.is_timeout() && !source.is_connection_refusal() => {
+                    "; if it speaks only TLS on this port, begin store.url with rediss"
+                }
+                _ => "",
+            };
+            match sort(source).0 {
+                LinkError::Unreachable(why) => LinkError::Unreachable(format!("{node}: {why}{hint}")),
+                LinkError::Refused(why) => LinkError::Refused(format!("{node}: {why}")),
+                other => other,
+            }
+        }
+        OpenError::Cluster(source) if source.to_string().contains("cluster support disabled") => refused(
+            "this server is no node of a cluster",
+            "begin store.url with redis instead of redis-cluster",
+        ),
+        OpenError::Cluster(source) => sort(source).0,
+        OpenError::UnknownPrimary { sentinel } => refused(
+            &format!("the sentinel {sentinel} knows no primary by the name of store.url"),
+            "write the one from \"sentinel monitor\" of its configuration",
+        ),
+        OpenError::NotPrimary { .. } | OpenError::Nobody | OpenError::Late => {
+            LinkError::Unreachable(error.to_string())
+        }
+    }
 }
 
 /// Sorts an error of the library.

@@ -3,16 +3,17 @@
 //! Nothing is ever sent twice, except where the server said that it did not run it (`NOSCRIPT`, `MOVED`): who asked
 //! decides whether to ask again.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, FromRedisValue, Value};
 use tidegate_config::{Deployment, RedisStore, StoreUrl};
+use tidegate_redis::{Connection, Connector};
 use tokio::sync::Semaphore;
 
 use super::backoff::Backoff;
-use super::connector::{Connection, Connector};
-use super::error::{ConnectError, Fate, LinkError, sort};
+use super::error::{ConnectError, Fate, LinkError, sort, sort_open};
 
 /// A connection over which nothing has come for so long after a question timed out is made again. Shorter than the
 /// system's own patience with a peer that vanished, longer than Redis's fork for a large save.
@@ -70,7 +71,7 @@ impl Link {
     /// The file of `tls_ca` cannot be used.
     pub(super) fn new(store: &RedisStore) -> Result<Self, ConnectError> {
         Ok(Self {
-            connector: Connector::new(store)?,
+            connector: connector(store)?,
             state: Mutex::default(),
             attempt: Semaphore::new(1),
         })
@@ -167,6 +168,7 @@ impl Link {
             }
         }
         let opened = self.connector.open().await;
+        let opened = opened.map_err(|error| sort_open(&error, self.connector.url().tls));
         let mut state = self.state();
         match opened {
             Ok(connection) => {
@@ -209,6 +211,23 @@ impl Link {
         // Every change below is whole after each statement.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads the file of authorities, where one is named. Opens no connection.
+fn connector(store: &RedisStore) -> Result<Connector, ConnectError> {
+    let unusable = |path: &PathBuf, reason: String| ConnectError::TlsCa {
+        path: path.clone(),
+        reason,
+    };
+    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| unusable(path, error.to_string()));
+    let authorities = store.tls_ca.as_ref().map(read).transpose()?;
+    Connector::new(&store.url, authorities, "tidegate").map_err(|error| match &store.tls_ca {
+        Some(path) => unusable(path, error.to_string()),
+        None => ConnectError::Link {
+            url: store.url.to_string(),
+            source: sort(&error).0,
+        },
+    })
 }
 
 impl State {

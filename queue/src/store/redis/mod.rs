@@ -3,7 +3,6 @@
 mod backoff;
 mod codec;
 mod common_keys;
-mod connector;
 mod edges;
 mod error;
 mod examine;
