@@ -47,7 +47,7 @@ function stockWords(stock) {
 const known = text => text === '' ? null : +text;
 let number = known(data.number), state = data.state, opensAt = known(data.opensAt);
 let real = known(data.ahead), realAt = performance.now(), exact = null, shown = null, first = null, speed = null;
-let waiting = waitWords(null), asked = false, answeredAt = 0, entered = '', over = false;
+let waiting = '', asked = false, answeredAt = 0, entered = '', over = false;
 let announced = '', announcedAt = 0;
 
 // The tab remembers where this place began and the least it has shown, so that a reload never shows more.
@@ -112,7 +112,7 @@ function paint(force) {
   root.style.setProperty('--level', state === 'entering' ? 1 : .22 + .6 * done);
   title();
   if (state === 'waiting' && Date.now() - announcedAt > 60000)
-    announce(numbers.format(shown) + ' ' + (words['ahead_' + plurals.select(shown)] || words.ahead_other) + '. ' + waiting + '.');
+    announce(numbers.format(shown) + ' ' + (words['ahead_' + plurals.select(shown)] || words.ahead_other) + waiting + '.');
 }
 
 function countdown() {
@@ -144,8 +144,8 @@ function position(f) {
     real = f.ahead; realAt = now;
   }
   opensAt = f.opens_at ? (typeof f.opens_at === 'number' ? f.opens_at * 1000 : Date.parse(f.opens_at)) : null;
-  waiting = waitWords(f.wait_s);
-  put('wait', waiting);
+  waiting = f.wait_s ? '. ' + waitWords(f.wait_s) : '';
+  put('wait', waitWords(f.wait_s));
   put('notice', f.notice || '');
   if ('stock' in f) put('stock', stockWords(f.stock));
   if (!asked && !entered) show(f.state === 'waiting' && answered() ? 'next' : f.state);

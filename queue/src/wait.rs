@@ -172,7 +172,8 @@ impl Pace {
         // Those who have answered already are admitted one by one; of the others, silent ones are passed over.
         let ready = ahead.min(figures.ready as f64);
         let before = ready + (ahead - ready) / moves;
-        let (slow, fast) = self.admissions_s(before, &span, &figures, settings);
+        // The fan takes a slot too.
+        let (slow, fast) = self.admissions_s(before + 1.0, &span, &figures, settings);
         let silent = 1.0 - 1.0 / moves;
         // The rate is kept to the fan; who answers is chance, and so is when visits end.
         let unknown = PRIOR / (span.passed() + PRIOR);

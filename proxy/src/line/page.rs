@@ -66,9 +66,9 @@ pub async fn arrive(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>) -
                 cookies,
             }
         }
-        Joined::Waiting { round, place } => {
+        Joined::Waiting { round, place, ahead } => {
             shared.metrics.joined(&room.config.id, "waiting");
-            let fan = room.hold_new(place, round, visitor);
+            let fan = room.hold_new(place, round, visitor, ahead);
             let token = room.place_token(&ring, &fan);
             let cookies = cookies_of(&ring, room, asked.secure, visitor, Some(&token));
             Arrival::Answer(waiting_page(shared, room, asked, &fan).cookies(cookies))

@@ -55,13 +55,13 @@ pub(super) async fn join_anew(
         })?;
     let visitor = identity.visitor.unwrap_or_else(new_visitor);
     match room.join().await {
-        Joined::Waiting { round, place } => {
+        Joined::Waiting { round, place, ahead } => {
             shared.metrics.joined(id, "waiting");
-            Ok(room.hold_new(place, round, visitor))
+            Ok(room.hold_new(place, round, visitor, ahead))
         }
         Joined::Straight { round, visit, lives } => {
             shared.metrics.joined(id, "straight");
-            let fan = room.hold_new(visit.place, round, visitor);
+            let fan = room.hold_new(visit.place, round, visitor, 0);
             fan.has_turn(Turn {
                 visit,
                 hard_end_ms: lives.1,

@@ -308,6 +308,8 @@ impl Driver {
     fn answer(&self, batch: Batch, reply: &Reply) {
         // Whoever asked may have gone meanwhile; then nobody is told.
         let mut places = reply.given.into_iter().flat_map(Given::places);
+        // Whoever arrived with this tick stands behind everyone else.
+        let mut behind = reply.given.map_or(0, |given| given.places().count() as u64);
         for tell in batch.joins {
             let round = reply.round;
             let joined = match (places.next(), reply.given) {
@@ -316,9 +318,14 @@ impl Driver {
                     visit,
                     lives: (given.expires_at_ms, given.hard_end_ms),
                 },
-                (Some((place, _)), _) => Joined::Waiting { round, place },
+                (Some((place, _)), _) => Joined::Waiting {
+                    round,
+                    place,
+                    ahead: reply.figures.waiting.saturating_sub(behind),
+                },
                 (None, _) => Joined::NoPlaces,
             };
+            behind = behind.saturating_sub(1);
             if let Err(unheard) = tell.send(joined) {
                 self.room.inbox.take_back(unheard);
             }

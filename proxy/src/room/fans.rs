@@ -19,6 +19,9 @@ pub(super) fn moment_ms() -> u64 {
     STARTED.elapsed().as_millis() as u64
 }
 
+/// Of `ahead`, before anything is.
+const NOT_SHOWN: u64 = u64::MAX;
+
 /// So many sweeps go once around all fans.
 const SWEEP_SHARE: usize = 10;
 /// A sweep looks at so many more, so that a small crowd is done in one.
@@ -73,7 +76,7 @@ impl Fan {
             seen_at_ms: AtomicU64::new(moment_ms()),
             answered: AtomicBool::new(false),
             spent: AtomicBool::new(false),
-            shown_ahead: AtomicU64::new(u64::MAX),
+            shown_ahead: AtomicU64::new(NOT_SHOWN),
             told: OnceLock::new(),
             turn: Mutex::new(None),
         }
@@ -120,6 +123,11 @@ impl Fan {
     /// What to show of `ahead`: it holds still rather than grow.
     pub fn show_ahead(&self, ahead: u64) -> u64 {
         self.shown_ahead.fetch_min(ahead, Ordering::Relaxed).min(ahead)
+    }
+
+    /// What was shown of it last.
+    pub(super) fn shown_ahead(&self) -> Option<u64> {
+        Some(self.shown_ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != NOT_SHOWN)
     }
 
     /// Notes the wait the fan is told; the first one counts.

@@ -27,6 +27,8 @@ pub enum Joined {
         round: Round,
         /// The place.
         place: Place,
+        /// How many stand before it.
+        ahead: u64,
     },
     /// The room gives no places: it is draining, or its round is over.
     NoPlaces,

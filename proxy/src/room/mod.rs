@@ -156,8 +156,12 @@ impl Room {
             .stamps
             .next(self.clock.now_ms(), self.store.nonce(), snapshot.epoch);
         self.inbox.back_again(vec![place]);
-        let round = snapshot.round;
-        Joined::Waiting { round, place }
+        Joined::Waiting {
+            round: snapshot.round,
+            place,
+            // Those who were stamped before are held here, and the store knows nothing of them.
+            ahead: snapshot.figures.waiting.max(self.fans.len() as u64),
+        }
     }
 
     /// Holds the fan of a place token that was verified. One not held here yet is reported to the line first, which
@@ -187,9 +191,11 @@ impl Room {
         }
     }
 
-    /// Holds a fan whose place was just given.
-    pub fn hold_new(&self, place: Place, round: line::Round, visitor: Visitor) -> Arc<Fan> {
-        self.fans.hold(place, round, visitor)
+    /// Holds a fan whose place was just given, with so many before it.
+    pub fn hold_new(&self, place: Place, round: line::Round, visitor: Visitor, ahead: u64) -> Arc<Fan> {
+        let fan = self.fans.hold(place, round, visitor);
+        fan.show_ahead(ahead);
+        fan
     }
 
     /// The fan gives the place up.

@@ -107,7 +107,7 @@ impl Snapshot {
 
     /// How the fan stands. What is shown of `ahead` never grows.
     pub fn standing(&self, fan: &Fan, stock: Option<Stock>, sold_out_by_stock: bool) -> Standing {
-        let ahead = fan.show_ahead(self.view.ahead(fan.place));
+        let ahead = self.ahead(fan);
         let state = self.state(stock, sold_out_by_stock);
         let wait_s = if state == State::Waiting {
             self.pace.range_s(ahead, &self.settings)
@@ -121,6 +121,16 @@ impl Snapshot {
             wait_s,
             stock,
         }
+    }
+
+    /// How many to show before the fan. Who has come since the picture was made was told by the tick that brought the
+    /// place.
+    fn ahead(&self, fan: &Fan) -> u64 {
+        if self.view.shows(fan.place) {
+            return fan.show_ahead(self.view.ahead(fan.place));
+        }
+        let told = fan.shown_ahead();
+        told.unwrap_or_else(|| self.view.ahead_at_most(fan.place))
     }
 
     /// How the line stands for everyone.

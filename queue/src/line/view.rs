@@ -80,6 +80,19 @@ impl View {
                 .map_or(0, |block| self.counted_in(block, place.number % BLOCK))
     }
 
+    /// Whether the fan at `place` is in the picture; for one who is not, [`View::ahead`] may have missed others.
+    pub fn shows(&self, place: Place) -> bool {
+        let block = self.blocks.get(&place.block());
+        block.is_some_and(|block| block.has_present(place))
+    }
+
+    /// How many fans may stand before a `place` that is not in the picture and is older than it.
+    pub fn ahead_at_most(&self, place: Place) -> u64 {
+        let first_after = self.before.partition_point(|(block, _)| *block <= place.block());
+        let before = self.before.get(first_after).map(|(_, before)| *before);
+        before.unwrap_or(self.counted)
+    }
+
     /// How many of the first `upto` numbers of a block are counted.
     fn counted_in(&self, block: &BlockView, upto: u64) -> u64 {
         let floor = self.front.floor;

@@ -281,6 +281,27 @@ fn a_young_room_does_not_guess_how_long_fans_stay() {
 }
 
 #[test]
+fn who_is_next_into_a_full_room_is_told_that_somebody_has_to_leave_first() {
+    let mut room = settings(60_000);
+    room.active_max = 1;
+    let habits = Habits {
+        stay_ms: (600_000, 1_200_000),
+        ..Habits::default()
+    };
+    let mut crowd = Crowd::new(room.clone(), habits, 2);
+    crowd.arrive(3, 0);
+    crowd.run(5_000);
+    let (_, high_s) = crowd
+        .pace
+        .range_s(0, crowd.line.settings())
+        .expect("the line moves");
+    assert!(
+        u64::from(high_s) >= room.visit_max_ms / 1_000,
+        "{high_s} s, and the visit may last longer"
+    );
+}
+
+#[test]
 fn nobody_is_told_a_wait_while_the_line_stands_still() {
     let mut crowd = Crowd::new(settings(3_000), Habits::default(), 2);
     crowd.arrive(10_000, 0);

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{SOON, full, leave};
 use crate::support::{Fan, Origin, Sent, eventually, send};
@@ -81,6 +81,42 @@ fn json_clients_join_poll_enter_and_send_the_visit_token() {
         seen.contains("tidegate-assertion: ") && !seen.contains("tidegate-visit-token"),
         "{seen}"
     );
+}
+
+#[test]
+fn a_crowd_that_comes_at_once_is_told_who_is_before_whom() {
+    const CROWD: usize = 300;
+    let origin = Origin::start();
+    let (tidegate, _inside) = full(&origin);
+    let site = &tidegate.site;
+    let join = || {
+        let joined = send(
+            site,
+            &Sent::new("POST", "/_tidegate/rooms/drop/places").json(&json!({})),
+        );
+        assert_eq!(joined.status, 201, "{}", joined.text());
+        joined.json()
+    };
+    let mut told: Vec<Value> = std::thread::scope(|scope| {
+        let fans: Vec<_> = (0..30)
+            .map(|_| scope.spawn(|| (0..CROWD / 30).map(|_| join()).collect::<Vec<_>>()))
+            .collect();
+        let joined = fans.into_iter().map(|fan| fan.join().expect("they all join"));
+        joined.flatten().collect()
+    });
+    told.sort_by_key(|joined| joined["number"].as_u64());
+    let ahead = |frame: &Value| frame["ahead"].as_u64().expect("a number");
+    for (before, joined) in told.iter().enumerate() {
+        assert_eq!(ahead(joined), before as u64, "{joined}");
+    }
+    // And the line itself says the same, once it has been read.
+    let last = told.last().expect("a crowd");
+    let bearer = format!("Bearer {}", last["place_token"].as_str().expect("a token"));
+    for _ in 0..5 {
+        std::thread::sleep(Duration::from_millis(150));
+        let me = Sent::new("GET", "/_tidegate/rooms/drop/places/me").header("Authorization", &*bearer);
+        assert_eq!(ahead(&send(site, &me).json()), CROWD as u64 - 1);
+    }
 }
 
 #[test]

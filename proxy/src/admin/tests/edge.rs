@@ -137,10 +137,10 @@ impl Edge {
 
     /// A fan who waits.
     pub(super) async fn wait_in_line(&self, visitor: u128) {
-        let Joined::Waiting { round, place } = self.room.join().await else {
+        let Joined::Waiting { round, place, ahead } = self.room.join().await else {
             panic!("nobody need wait")
         };
-        self.room.hold_new(place, round, Visitor(visitor));
+        self.room.hold_new(place, round, Visitor(visitor), ahead);
     }
 
     /// Tells everything to stop, and waits until it has.
