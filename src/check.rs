@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use tidegate_config::{RedisStore, Store};
+use tidegate_config::{PageFault, RedisStore, Room, Store};
+use tidegate_proxy::page::Theme;
 use tidegate_queue::store::redis::{self, Severity};
 
 use crate::cli::Check;
@@ -10,7 +11,7 @@ use crate::settings::{self, BadSettings};
 
 /// Reads the file and says what is wrong with it.
 pub(crate) async fn run(args: &Check) -> Result<ExitCode, BadSettings> {
-    let config = match tidegate_config::check(&args.file) {
+    let config = match tidegate_config::check(&args.file, &page_faults) {
         Ok(config) => config,
         Err(problems) => {
             eprintln!("{problems}");
@@ -34,6 +35,23 @@ pub(crate) async fn run(args: &Check) -> Result<ExitCode, BadSettings> {
         }
         Store::Redis(store) => Ok(live(&store).await),
     }
+}
+
+/// What is wrong with a room's waiting page.
+fn page_faults(room: &Room) -> Vec<PageFault> {
+    let faults = Theme::faults(&room.page, room.on_turn);
+    let told = faults.into_iter().map(|fault| {
+        // As all of them read.
+        let text = fault.to_string();
+        let (message, remedy) = text
+            .split_once("; ")
+            .unwrap_or((&text, "see [room.page] in the reference"));
+        PageFault {
+            message: message.to_owned(),
+            remedy: remedy.to_owned(),
+        }
+    });
+    told.collect()
 }
 
 /// Looks at the store and says everything about it that is not as it should be.

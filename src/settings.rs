@@ -1,5 +1,6 @@
 //! Where settings come from: a file or the embedded one, variables above it, flags above those.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use tidegate_config::{BadStoreUrl, Config, Overrides, Problem, Problems, StoreUrl, examples};
@@ -35,6 +36,7 @@ pub(crate) fn log(default: &str) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     // A second call, as in a test, keeps the first.
     let _ = subscriber.try_init();

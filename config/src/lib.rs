@@ -22,7 +22,7 @@ use std::path::Path;
 pub use booking::*;
 pub use model::*;
 pub use overrides::Overrides;
-pub use problems::{Problem, Problems};
+pub use problems::{PageFault, Problem, Problems};
 pub use store_url::{BadStoreUrl, Deployment, Login, Node, StoreUrl};
 
 /// Reads and validates the text of a configuration file.
@@ -45,19 +45,23 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
 }
 
 /// As [`load`], and looks besides whether the addresses it names exist: the names of upstream servers are resolved,
-/// and each listener's address must be one of this machine's.
+/// and each listener's address must be one of this machine's. What is wrong with a room's waiting page is asked of
+/// `pages`, since whoever shows it knows its texts and reads its files.
 ///
 /// Kept apart from [`load`] because an edge must be able to start while the name service is down.
 ///
 /// # Errors
 /// As [`load`].
-pub fn check(path: &Path) -> Result<Config, Problems> {
+pub fn check(path: &Path, pages: &dyn Fn(&Room) -> Vec<PageFault>) -> Result<Config, Problems> {
     let text = file::text_of(path)?;
     file::read(
         &text,
         &path.display().to_string(),
         folder_of(path),
-        Some(&check::System),
+        Some(&check::Outside {
+            addresses: &check::System,
+            pages,
+        }),
     )
 }
 

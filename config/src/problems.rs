@@ -24,6 +24,15 @@ pub struct Problems {
     pub list: Vec<Problem>,
 }
 
+/// What is wrong with a room's waiting page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageFault {
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub remedy: String,
+}
+
 impl Problems {
     /// A single problem that belongs to no line.
     pub(crate) fn of_source(source: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {

@@ -66,6 +66,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::check::Outside;
 
     struct Known;
 
@@ -82,8 +83,12 @@ mod tests {
     fn what_does_not_exist_is_named() {
         let text = "[edge]\nlisten = ['192.0.2.1:80']\n[[upstream]]\nname = 'a'\nservers = ['shop:80', 'shpo:80']\n\
                     [[route]]\npath = '/**'\nupstream = 'a'\nfree = true\n";
+        let outside = Outside {
+            addresses: &Known,
+            pages: &|_| Vec::new(),
+        };
         let problems =
-            crate::file::read(text, "test", Path::new("."), Some(&Known)).expect_err("two do not exist");
+            crate::file::read(text, "test", Path::new("."), Some(&outside)).expect_err("two do not exist");
         let found: Vec<_> = problems.list.iter().map(|p| (p.line, p.key.as_str())).collect();
         assert_eq!(
             found,

@@ -4,12 +4,30 @@
 mod addresses;
 pub(crate) mod listeners;
 mod names;
+mod pages;
 mod shadow;
 mod users;
 
-pub(crate) use addresses::{Addresses, System, addresses};
+use addresses::addresses;
+pub(crate) use addresses::{Addresses, System};
 
 use crate::file::{InFile, Report};
+use crate::{PageFault, Room};
+
+/// What shows only where there is more to ask than the file.
+pub(crate) struct Outside<'a> {
+    /// About addresses.
+    pub(crate) addresses: &'a dyn Addresses,
+    /// About a room's waiting page.
+    pub(crate) pages: &'a dyn Fn(&Room) -> Vec<PageFault>,
+}
+
+impl Outside<'_> {
+    pub(crate) fn look(&self, file: &InFile, report: &Report) {
+        addresses(file, self.addresses, report);
+        pages::faults(file, self.pages, report);
+    }
+}
 
 /// Everything that shows only in comparison.
 pub(crate) fn all(file: &InFile, report: &Report) {

@@ -36,7 +36,7 @@ pub(crate) use self::spot::Spot;
 pub(crate) use self::store::url as store_url;
 use self::users::UsersInFile;
 pub(crate) use self::values::address;
-use crate::check::Addresses;
+use crate::check::Outside;
 use crate::problems::{Problems, Wrong};
 use crate::{Config, Store, limits};
 
@@ -80,12 +80,12 @@ pub(crate) fn text_of(path: &Path) -> Result<String, Problems> {
     })
 }
 
-/// Reads a text, checks it, and looks at its addresses if told how.
+/// Reads a text, checks it, and looks beyond it if told how.
 pub(crate) fn read(
     text: &str,
     source: &str,
     base_dir: &Path,
-    addresses: Option<&dyn Addresses>,
+    outside: Option<&Outside<'_>>,
 ) -> Result<Config, Problems> {
     let (table, syntax) = DeTable::parse_recoverable(text);
     let report = Report::new(text, &syntax);
@@ -145,8 +145,8 @@ pub(crate) fn read(
         search,
     };
     crate::check::all(&in_file, &report);
-    if let Some(addresses) = addresses {
-        crate::check::addresses(&in_file, addresses, &report);
+    if let Some(outside) = outside {
+        outside.look(&in_file, &report);
     }
     report.finish(source, in_file.into_config(store))
 }

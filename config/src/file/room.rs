@@ -19,6 +19,8 @@ pub(crate) struct RoomInFile {
     pub(crate) room: Option<Room>,
     pub(crate) line: usize,
     pub(crate) path: String,
+    /// Where its page's section begins, or the room itself where it has none.
+    pub(crate) page_line: usize,
     /// What stands as its id, well-formed or not, for routes to name.
     pub(crate) name: Spot<String>,
 }
@@ -87,8 +89,9 @@ pub(crate) fn room(mut section: Section<'_>, base_dir: &Path) -> RoomInFile {
     let notice = section
         .take_option("notice", parsed(prose(limits::NOTICE_LEN_MAX)))
         .value;
-    let page = section
-        .table("page")
+    let page_section = section.table("page");
+    let page_line = page_section.as_ref().map_or(section.line, |page| page.line);
+    let page = page_section
         .map(|section| page(section, base_dir))
         .unwrap_or_default();
     let room = id.ok().map(|id| Room {
@@ -114,6 +117,7 @@ pub(crate) fn room(mut section: Section<'_>, base_dir: &Path) -> RoomInFile {
         room,
         line,
         path,
+        page_line,
         name,
     }
 }

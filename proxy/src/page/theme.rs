@@ -19,7 +19,7 @@ use super::parts::{DOCUMENT, NEEDED, Parts, known_names};
 use super::policy::Inline;
 use super::template::{Piece, compile};
 use super::view::View;
-use super::words::Words;
+use super::words::{Words, text_faults};
 
 /// A logo rides in every page, so it is small; a template is read by a person.
 const LOGO_BYTES_MAX: usize = 8 * 1024;
@@ -74,7 +74,7 @@ pub enum ThemeError {
         value: String,
     },
     /// A language the page does not speak.
-    #[error("texts.{tag} is no language of the page; it speaks en, es, de, fr, ko and ja")]
+    #[error("texts.{tag} is no language of the page; write en, es, de, fr, ko or ja")]
     UnknownLanguage {
         /// As configured.
         tag: String,
@@ -200,6 +200,16 @@ impl Theme {
             documents,
             headers: headers.into(),
         })
+    }
+
+    /// Everything that stands in the way of [`Self::load`]: every text, or where they are good the first of the rest.
+    pub fn faults(page: &Page, on_turn: OnTurn) -> Vec<ThemeError> {
+        let texts = text_faults(page);
+        if texts.is_empty() {
+            Self::load(page, on_turn).err().into_iter().collect()
+        } else {
+            texts
+        }
     }
 
     /// The headers that go with a rendering, save what depends on the fan.

@@ -39,6 +39,41 @@ pub(super) struct Words {
     html: Texts,
 }
 
+/// What is wrong with a room's own texts.
+pub(super) fn text_faults(page: &Page) -> Vec<ThemeError> {
+    let english = file().remove(Lang::En.tag()).unwrap_or_default();
+    faults(page, &english).collect()
+}
+
+fn faults(page: &Page, english: &Texts) -> impl Iterator<Item = ThemeError> {
+    page.texts.iter().flat_map(|(tag, texts)| {
+        let known = Lang::ALL.iter().any(|lang| lang.tag() == tag);
+        let of_language = (!known).then(|| ThemeError::UnknownLanguage { tag: tag.clone() });
+        let of_texts = texts
+            .iter()
+            .filter_map(|(key, text)| text_fault(english, tag, key, text));
+        of_language.into_iter().chain(of_texts)
+    })
+}
+
+fn text_fault(english: &Texts, tag: &str, key: &str, text: &str) -> Option<ThemeError> {
+    let (tag, key) = (tag.to_owned(), key.to_owned());
+    let Some(built_in) = english.get(&key) else {
+        let known = english.keys().cloned().collect::<Vec<_>>().join(", ");
+        return Some(ThemeError::UnknownText { tag, key, known });
+    };
+    let allowed = placeholders(built_in);
+    let name = placeholders(text)
+        .into_iter()
+        .find(|name| !allowed.contains(name))?;
+    Some(ThemeError::TextPlaceholder {
+        tag,
+        key,
+        name: name.to_owned(),
+        allowed: listed(&allowed),
+    })
+}
+
 impl Words {
     /// The words of `lang` under a room's configuration. A text in `texts` beats `title`, which beats the file.
     pub(super) fn load(page: &Page, lang: Lang) -> Result<Self, ThemeError> {
@@ -48,37 +83,10 @@ impl Words {
         if let Some(title) = &page.title {
             plain.insert("title".to_owned(), title.clone());
         }
-        for (tag, texts) in &page.texts {
-            if !Lang::ALL.iter().any(|lang| lang.tag() == tag) {
-                return Err(ThemeError::UnknownLanguage { tag: tag.clone() });
-            }
-            for (key, text) in texts {
-                let Some(built_in) = english.get(key) else {
-                    let known = english.keys().cloned().collect::<Vec<_>>().join(", ");
-                    return Err(ThemeError::UnknownText {
-                        tag: tag.clone(),
-                        key: key.clone(),
-                        known,
-                    });
-                };
-                let allowed = placeholders(built_in);
-                if let Some(name) = placeholders(text)
-                    .into_iter()
-                    .find(|name| !allowed.contains(name))
-                {
-                    let (tag, key, allowed) = (tag.clone(), key.clone(), listed(&allowed));
-                    return Err(ThemeError::TextPlaceholder {
-                        tag,
-                        key,
-                        name: name.to_owned(),
-                        allowed,
-                    });
-                }
-                if tag == lang.tag() {
-                    plain.insert(key.clone(), text.clone());
-                }
-            }
+        if let Some(fault) = faults(page, &english).next() {
+            return Err(fault);
         }
+        plain.extend(page.texts.get(lang.tag()).cloned().unwrap_or_default());
         let html = plain
             .iter()
             .map(|(key, text)| (key.clone(), escape::html(text)))
