@@ -123,6 +123,7 @@ pub struct Service {
     routes: Router,
     fulfilment: Arc<Fulfilment>,
     sandbox: Option<Sandbox>,
+    under_way: Arc<Semaphore>,
 }
 
 /// Binds the listener, opens the database under `data_dir` (unless its path is absolute), brings its tables up to date
@@ -169,6 +170,7 @@ pub async fn start(config: &tidegate_config::Booking, data_dir: &Path) -> Result
         site,
     ));
     let live = Live::start(store.clone(), config.redis.as_ref())?;
+    let under_way = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let app = App {
         store: store.clone(),
         live: Arc::clone(&live),
@@ -180,6 +182,7 @@ pub async fn start(config: &tidegate_config::Booking, data_dir: &Path) -> Result
         pay_within: config.pay_within,
         own_pages: sandbox.is_some(),
         seats_max: SeatLimit(config.max_seats_per_fan),
+        under_way: Arc::clone(&under_way),
     };
     Ok(Service {
         listener,
@@ -189,6 +192,7 @@ pub async fn start(config: &tidegate_config::Booking, data_dir: &Path) -> Result
         fulfilment,
         sandbox,
         live,
+        under_way,
     })
 }
 
@@ -246,7 +250,12 @@ impl Service {
         }
         drop(self.listener);
         self.live.stop();
-        let drained = tokio::time::timeout(DRAIN_WITHIN, graceful.shutdown()).await;
+        // Beyond the connections, those requests whose clients have left.
+        let all_done = async {
+            graceful.shutdown().await;
+            let _ = self.under_way.acquire_many(CONNECTIONS_MAX as u32).await;
+        };
+        let drained = tokio::time::timeout(DRAIN_WITHIN, all_done).await;
         stop.send_replace(true);
         while beside.join_next().await.is_some() {}
         self.store.close().await;

@@ -14,8 +14,9 @@ use super::input::own_path;
 use super::negotiate::Form;
 use super::pages;
 use super::problem::Problem;
+use crate::store::StoreError;
 
-/// How long one request may take, its body included. Beyond the store's own two seconds for a turn and a fetch of keys.
+/// How long one request may take until somebody is answered, its body included. Beyond the store's own two seconds for a turn and a fetch of keys.
 const REQUEST_WITHIN: Duration = Duration::from_secs(8);
 
 /// Pages bring their own style and script and need nothing else from anywhere.
@@ -24,10 +25,23 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'; img-src data:",
 );
 
-/// Gives a request up at its deadline; a transaction under way is rolled back.
-pub(super) async fn deadline(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST_WITHIN, next.run(request)).await {
-        Ok(response) => response,
+/// Carries a request out to its end in a task of its own, whoever leaves meanwhile: what was begun is finished, and an
+/// answer that is to be kept is kept. At the deadline whoever still waits is told so. What a task waits for has its own
+/// bounds; of the tasks there are as many as connections, and beyond that whoever comes is told to come back.
+pub(super) async fn to_the_end(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let Ok(permit) = Arc::clone(&app.under_way).try_acquire_owned() else {
+        return Problem::from(StoreError::Busy).into_response();
+    };
+    let work = tokio::spawn(async move {
+        let _permit = permit;
+        next.run(request).await
+    });
+    match tokio::time::timeout(REQUEST_WITHIN, work).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "a request was not carried out to its end");
+            Problem::internal().into_response()
+        }
         Err(_) => Problem::too_slow().into_response(),
     }
 }

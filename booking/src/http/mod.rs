@@ -44,6 +44,7 @@ use crate::login::Desk;
 use crate::store::Store;
 use problem::Problem;
 use tidegate_config::LoginFor;
+use tokio::sync::Semaphore;
 
 /// What every handler may use.
 pub(crate) struct App {
@@ -58,6 +59,8 @@ pub(crate) struct App {
     /// Whether the provider's pages are below this service: the sandbox's.
     pub(crate) own_pages: bool,
     pub(crate) seats_max: SeatLimit,
+    /// A permit for each request that is being carried out, whether or not its client is still there.
+    pub(crate) under_way: Arc<Semaphore>,
 }
 
 /// All calls and pages; those of the sandbox, where it is ours, among them.
@@ -66,8 +69,8 @@ pub(crate) fn router(app: Arc<App>, pay_pages: Option<Router>) -> Router {
         .with_state(Arc::clone(&app))
         .merge(pay_pages.unwrap_or_default())
         .layer(from_fn_with_state(Arc::clone(&app), idempotency::once))
-        .layer(from_fn_with_state(app, guard::login))
-        .layer(from_fn(guard::deadline))
+        .layer(from_fn_with_state(Arc::clone(&app), guard::login))
+        .layer(from_fn_with_state(app, guard::to_the_end))
         .layer(from_fn(guard::finish))
 }
 

@@ -89,7 +89,7 @@ impl Problem {
     }
 
     pub(crate) fn too_slow() -> Self {
-        let detail = "This took too long and was given up. Please try again.";
+        let detail = "This takes too long. It may still be carried out: look, or ask again with the same Idempotency-Key.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-slow", "Too slow", detail).retry_after(2)
     }
 

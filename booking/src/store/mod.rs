@@ -33,7 +33,7 @@ pub use organise::OrganiseError;
 pub use seed::{SeedEvent, SeedVenue, Seeded};
 pub use venues::StoredVenue;
 
-use crate::sqlite::begin_writing;
+use crate::begin::{begin_in_file, begin_on_server};
 use engine::Statement;
 
 /// Why a call to the store failed.
@@ -133,7 +133,7 @@ impl Store {
             Engine::Sqlite => self.readers.begin().await?,
             Engine::Postgres => {
                 let begin = "begin isolation level repeatable read read only";
-                self.readers.begin_with(begin).await?
+                begin_on_server(&self.readers, begin).await?
             }
         })
     }
@@ -142,8 +142,8 @@ impl Store {
     /// every condition it reads still holds when it writes; in PostgreSQL only rows that it has locked stand still.
     async fn writing(&self) -> Result<Transaction<'static, Any>, StoreError> {
         Ok(match self.engine {
-            Engine::Sqlite => begin_writing(&self.writer).await?,
-            Engine::Postgres => self.writer.begin().await?,
+            Engine::Sqlite => begin_in_file(&self.writer).await?,
+            Engine::Postgres => begin_on_server(&self.writer, "begin").await?,
         })
     }
 }

@@ -9,7 +9,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use super::calls::{Clause, Part};
 use super::record::Record;
-use crate::sqlite::begin_writing;
+use crate::begin::begin_in_file;
 
 /// How long a call waits for its turn.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
@@ -114,7 +114,7 @@ impl File {
 
     /// The only writer until it commits or is dropped (which rolls back).
     pub(super) async fn turn(&self) -> sqlx::Result<Turn> {
-        Ok(Turn(begin_writing(&self.0).await?))
+        Ok(Turn(begin_in_file(&self.0).await?))
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::hold::Claim;
+use crate::begin::begin_on_server;
 use crate::domain::HoldOutcome;
 use crate::store::{Engine, Store, StoreError};
 
@@ -140,7 +141,7 @@ impl Store {
     async fn claim_together(&self, claims: &[&Claim]) -> Result<Option<Vec<HoldOutcome>>, StoreError> {
         let mut tx = match self.engine {
             Engine::Sqlite => self.writing().await?,
-            Engine::Postgres => self.writer.begin_with(BEGIN_IN_COMPANY).await?,
+            Engine::Postgres => begin_on_server(&self.writer, BEGIN_IN_COMPANY).await?,
         };
         let outcomes = self.claim_within(&mut tx, claims).await?;
         let held = |outcome: &HoldOutcome| matches!(outcome, HoldOutcome::Held(_));
