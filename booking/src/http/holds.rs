@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::guard::COMMAND;
+use super::idempotency::hold_name;
 use super::input::{self, Segment};
 use super::negotiate::Form;
 use super::problem::Problem;
@@ -27,9 +28,10 @@ pub(super) async fn hold(
     let id: ShowtimeId = input::id(segment)?;
     let form = Form::wanted(request.headers());
     let owner = app.writer(request.headers()).await?.owner();
+    let name = hold_name(&request);
     let asked = input::seats(request).await?;
     let showtime = app.showtime(id).await?;
-    Ok(match (app.hold(&showtime, asked, &owner).await, form) {
+    Ok(match (app.hold(&showtime, asked, &owner, name).await, form) {
         (Ok(_), Form::Page) => see_other(id),
         (Ok(hold), Form::Json) => {
             let at = format!("/showtimes/{id}/holds/{}", hold.id);

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::App;
 use super::problem::Problem;
+use crate::domain::HoldId;
 use crate::store::Remembered;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -35,8 +36,9 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// How long answers are kept: as long as anybody repeats a call.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 
-/// After this long a first call whose process died may be made again: well beyond a request's deadline.
-const GIVEN_UP_AFTER: Duration = Duration::from_secs(30);
+/// After this long a call whose process died may be made again. A living process carries every call out to its end and
+/// says how it was answered, clients or no clients; this is beyond what the longest of them may wait for.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(20);
 
 /// Calls whose answers carry a login; they are made again rather than kept.
 const NOT_KEPT: [&str; 5] = [
@@ -53,6 +55,22 @@ struct Kept {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
+}
+
+/// What a call under a key names after itself. The work and its answer are not written in one transaction, so a process
+/// that is killed in between leaves work that nobody was told of; the call that is made again looks for it under its name.
+#[derive(Clone, Copy)]
+struct Named {
+    bits: u128,
+    again: bool,
+}
+
+/// The name of the hold that a request makes, and whether there may be one of that name already.
+pub(super) fn hold_name(request: &Request) -> (HoldId, bool) {
+    match request.extensions().get::<Named>() {
+        Some(named) => (HoldId::from_bits(named.bits), named.again),
+        None => (HoldId::from_bits(rand::random()), false),
+    }
 }
 
 /// Keeps the answer of the first call under a key, and repeats it.
@@ -81,7 +99,7 @@ async fn keep(app: &App, key: HeaderValue, request: Request, next: Next) -> Resu
         ))
     })?;
     let owner = app.somebody(request.headers()).await?.owner();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, BODY_BYTES_MAX)
         .await
         .map_err(|_| Problem::body_too_large(BODY_BYTES_MAX))?;
@@ -96,16 +114,25 @@ async fn keep(app: &App, key: HeaderValue, request: Request, next: Next) -> Resu
     }
     asked.update(&body);
     let fingerprint = STANDARD_NO_PAD.encode(asked.finalize());
-    match app
+    let fresh: u128 = rand::random();
+    let seed = format!("{fresh:032x}");
+    let remembered = app
         .store
-        .remember(&owner, key, &fingerprint, GIVEN_UP_AFTER)
-        .await?
-    {
-        Remembered::First => {}
+        .remember(&owner, key, &fingerprint, &seed, GIVEN_UP_AFTER);
+    let named = match remembered.await? {
+        Remembered::First => Named {
+            bits: fresh,
+            again: false,
+        },
+        Remembered::Again(before) => Named {
+            bits: u128::from_str_radix(&before, 16).unwrap_or(fresh),
+            again: true,
+        },
         Remembered::UnderWay => return Err(Problem::key_in_use()),
         Remembered::Otherwise => return Err(Problem::key_reused()),
         Remembered::Answered(answer) => return repeated(&answer),
-    }
+    };
+    parts.extensions.insert(named);
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     let (parts, body) = response.into_parts();
     // What failed on our side, or is to be asked again, is not the answer.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::App;
 use super::guard::COMMAND;
+use super::idempotency::hold_name;
 use super::input::{self, Segment};
 use super::problem::Problem;
 use super::showtimes::{no_showtime, with_stock};
@@ -103,10 +104,11 @@ impl Reserve {
 /// `POST /reserve`: all of it is held, or nothing.
 pub(super) async fn reserve(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let owner = app.writer(request.headers()).await?.owner();
+    let name = hold_name(&request);
     let body: Reserve = input::json(request).await?;
     let (id, asked) = body.asked()?;
     let showtime = app.showtime(id).await?;
-    Ok(match app.hold(&showtime, asked, &owner).await {
+    Ok(match app.hold(&showtime, asked, &owner, name).await {
         Ok(hold) => app.held_answer(&hold, format!("/holds/{}", hold.id)).await,
         Err(problem) => app.with_stock_of(id, problem.into_response(), &[]).await,
     })
@@ -118,15 +120,22 @@ impl App {
         self.live.showtime(id).await?.ok_or_else(|| no_showtime(id))
     }
 
-    /// Holds all that is asked for, or nothing.
+    /// Holds all that is asked for under this name, or nothing; where there may be such a hold, that one is found first.
     pub(super) async fn hold(
         &self,
         showtime: &ShowtimeDetail,
         asked: Asked,
         owner: &Owner,
+        (mut hold_id, again): (HoldId, bool),
     ) -> Result<Hold, Problem> {
         let (id, map) = (showtime.id, &showtime.map);
-        let hold_id = HoldId::from_bits(rand::random());
+        if again {
+            if let Some(made_before) = self.store.hold_of(&hold_id, owner).await? {
+                return Ok(made_before);
+            }
+            // Should it have become an order meanwhile, this is another hold.
+            hold_id = HoldId::from_bits(rand::random());
+        }
         let (ttl, limit) = (self.hold_ttl, self.seats_max);
         let within = |quantity: u32| match quantity {
             0 => Err(Problem::bad_field("`quantity` must be at least 1.")),

@@ -10,6 +10,8 @@ use crate::domain::Owner;
 pub enum Remembered {
     /// Nothing: this is the first.
     First,
+    /// The first was begun with this seed and never answered: its process died. What it made may be there.
+    Again(String),
     /// The first is under way.
     UnderWay,
     /// It was another call.
@@ -19,9 +21,12 @@ pub enum Remembered {
 }
 
 static FIRST: Statement = Statement::new(
-    "insert into idempotency (owner, key, fingerprint, expires_at) values ($1, $2, $3, {now} + $4) \
-     on conflict (owner, key) do update set fingerprint = excluded.fingerprint, answer = null, \
-     expires_at = excluded.expires_at where idempotency.expires_at <= {now}",
+    "insert into idempotency (owner, key, fingerprint, seed, expires_at) values ($1, $2, $3, $5, {now} + $4) \
+     on conflict (owner, key) do update set \
+     seed = case when idempotency.answer is null and idempotency.fingerprint = excluded.fingerprint \
+     then coalesce(idempotency.seed, excluded.seed) else excluded.seed end, \
+     fingerprint = excluded.fingerprint, answer = null, expires_at = excluded.expires_at \
+     where idempotency.expires_at <= {now} returning seed",
 );
 static KNOWN: Statement =
     Statement::new("select fingerprint, coalesce(answer, '') from idempotency where owner = $1 and key = $2");
@@ -30,27 +35,32 @@ static ANSWERED: Statement = Statement::new(
 );
 static FORGET: Statement =
     Statement::new("delete from idempotency where owner = $1 and key = $2 and answer is null");
-static FORGET_OLD: Statement = Statement::new("delete from idempotency where expires_at <= {now}");
+static FORGET_OLD: Statement = Statement::new(
+    "delete from idempotency where expires_at <= {now} and (answer is not null or expires_at <= {now} - $1)",
+);
 
 impl Store {
-    /// Writes down that this call is under way, unless it is known. Given up after `given_up_after`, should nobody say
-    /// how it was answered.
+    /// Writes down that this call is under way, unless it is known, with a seed of what it makes. Given up after
+    /// `given_up_after`, should nobody say how it was answered.
     pub async fn remember(
         &self,
         owner: &Owner,
         key: &str,
         fingerprint: &str,
+        seed: &str,
         given_up_after: Duration,
     ) -> Result<Remembered, StoreError> {
-        let put = sqlx::query(self.sql(&FIRST))
+        let put = sqlx::query_scalar(self.sql(&FIRST))
             .bind(owner.as_str())
             .bind(key)
             .bind(fingerprint)
             .bind(millis(given_up_after))
-            .execute(&self.writer)
-            .await?;
-        if put.rows_affected() == 1 {
-            return Ok(Remembered::First);
+            .bind(seed);
+        let begun: Option<String> = put.fetch_optional(&self.writer).await?;
+        match begun {
+            Some(own) if own == seed => return Ok(Remembered::First),
+            Some(before) => return Ok(Remembered::Again(before)),
+            None => {}
         }
         let query = sqlx::query_as(self.sql(&KNOWN)).bind(owner.as_str()).bind(key);
         let known: Option<(String, String)> = query.fetch_optional(&self.writer).await?;
@@ -62,7 +72,7 @@ impl Store {
         })
     }
 
-    /// Keeps the answer, and forgets those whose time is over.
+    /// Keeps the answer, and forgets those whose time is over; calls without an answer as long after theirs.
     pub async fn keep_answer(
         &self,
         owner: &Owner,
@@ -77,7 +87,8 @@ impl Store {
             .bind(millis(kept_for))
             .execute(&self.writer)
             .await?;
-        sqlx::query(self.sql(&FORGET_OLD)).execute(&self.writer).await?;
+        let forget_old = sqlx::query(self.sql(&FORGET_OLD)).bind(millis(kept_for));
+        forget_old.execute(&self.writer).await?;
         Ok(())
     }
 
