@@ -3,7 +3,7 @@
 //! Layers, each knowing only those before it:
 //!
 //! - [`domain`]: what an event, a seat and a hold are, and which requests make sense; pure.
-//! - [`store`]: the same in SQLite or PostgreSQL; the only place with SQL. How transactions begin is in `begin`.
+//! - [`store`]: the same in SQLite or PostgreSQL; the only place with SQL. How transactions begin is in `database`.
 //! - `admission` and `login`: who may write, by the edge's signed assertion and by their own account.
 //! - [`payment`]: the provider that takes the money, and the sandbox that stands in for one; beside the store.
 //! - [`ticket`] and [`mail`]: what fans are given and written; neither knows the store or HTTP.
@@ -20,7 +20,7 @@ pub mod store;
 pub mod ticket;
 
 mod admission;
-mod begin;
+mod database;
 mod filter;
 mod fulfilment;
 mod grant;

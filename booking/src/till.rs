@@ -3,13 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use tidegate_config::{Booking, Payments};
+use tidegate_config::{Booking, Database, Payments};
 
 use crate::payment::Secret;
 use crate::payment::sandbox::{Chaos, Sandbox, SandboxConfig, SandboxError, WebhookTarget};
 use crate::payment::stripe::{CALL_WITHIN, Provider, ProviderConfig, ProviderConfigError};
 
-/// The sandbox's file, under `data_dir`.
+/// The sandbox's book, under `data_dir`. Where booking is on a server it is there, for all instances.
 const SANDBOX_FILE: &str = "payments-sandbox.db";
 
 /// Why nobody takes the money.
@@ -50,7 +50,10 @@ impl Till {
                 let (key, secret) = (fresh("sk_test_"), fresh("whsec_"));
                 let sandbox = Sandbox::start(SandboxConfig {
                     listen: (Ipv4Addr::LOCALHOST, 0).into(),
-                    file: data_dir.join(SANDBOX_FILE),
+                    book: match &config.database {
+                        Database::Sqlite(_) => Database::Sqlite(data_dir.join(SANDBOX_FILE)),
+                        server @ Database::Postgres(_) => server.clone(),
+                    },
                     secret_key: key.clone(),
                     webhook: Some(WebhookTarget {
                         url: format!("http://{}/payments/webhook", reachable(booking)),

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use tidegate_config::Database;
+
+use crate::database::{sqlite_url, without_password};
 
 /// Readers of SQLite at once. A read takes well under a millisecond, so more than a few cores' worth only adds memory.
 const READERS_MAX: u32 = 4;
@@ -254,24 +255,6 @@ async fn migrate(tables: &Migrator, pool: &AnyPool, name: &str) -> Result<(), Op
     })
 }
 
-/// What would end a path inside a URL.
-const NOT_IN_PATH: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
-
-fn sqlite_url(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    format!("sqlite:{}?mode=rwc", utf8_percent_encode(&path, NOT_IN_PATH))
-}
-
-/// The URL as it may be shown.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return "of the configuration".to_owned();
-    };
-    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-    let place = place.split_once('?').map_or(place, |(place, _)| place);
-    format!("{scheme}://{place}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,20 +271,6 @@ mod tests {
         assert!(
             server.contains("statement_timestamp")
                 && server.contains("json_array_elements_text(cast($1 as json))")
-        );
-    }
-
-    #[test]
-    fn a_password_is_never_shown() {
-        let shown = without_password("postgres://fan:s3cr@t@db.example:5432/booking?password=s3cr");
-        assert_eq!(shown, "postgres://db.example:5432/booking");
-    }
-
-    #[test]
-    fn a_path_stays_a_path_inside_a_url() {
-        assert_eq!(
-            sqlite_url(Path::new("/a b/100%?.db")),
-            "sqlite:/a%20b/100%25%3F.db?mode=rwc"
         );
     }
 }

@@ -33,7 +33,7 @@ pub use organise::OrganiseError;
 pub use seed::{SeedEvent, SeedVenue, Seeded};
 pub use venues::StoredVenue;
 
-use crate::begin::{begin_in_file, begin_on_server};
+use crate::database::{begin_in_file, begin_on_server};
 use engine::Statement;
 
 /// Why a call to the store failed.

@@ -25,6 +25,7 @@ use tidegate_booking::payment::sandbox::{
 };
 use tidegate_booking::payment::stripe::{IdempotencyKey, Intent, NewIntent, Provider, ProviderConfig};
 use tidegate_booking::payment::webhook::{WebhookEvent, verify};
+use tidegate_config::Database;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -100,7 +101,7 @@ impl Setup {
     pub fn config(self, file: PathBuf) -> SandboxConfig {
         SandboxConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
-            file,
+            book: Database::Sqlite(file),
             secret_key: Secret::new(SECRET_KEY),
             webhook: self.webhook_url.map(|url| WebhookTarget {
                 url,

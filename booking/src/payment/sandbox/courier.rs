@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::api::Front;
-use super::file::Letter;
+use super::book::Letter;
 use super::{SandboxError, WebhookTarget};
 use crate::payment::client::Client;
 use crate::payment::webhook::{SIGNATURE_HEADER, sign};
@@ -30,10 +30,10 @@ const AGAIN_AFTER_MS_MAX: i64 = 60_000;
 /// Attempts: they reach over half an hour, which is longer than a shop's restart and any order's patience.
 const TRIES_MAX: u32 = 40;
 
-/// How long to rest when nothing is due, and after the file failed.
+/// How long to rest when nothing is due, and after the book failed.
 const REST: Duration = Duration::from_secs(30);
 
-/// The pause after the file failed.
+/// The pause after the book failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// The courier.

@@ -8,10 +8,10 @@ use rand::distr::Alphanumeric;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use super::book::{Book, Kept, Letter, Turn};
 use super::calls::{Call, New, Part};
 use super::chaos::Faults;
 use super::describe;
-use super::file::{File, Kept, Letter, Turn};
 use super::record::{Clock, Done, Record};
 use super::refusal::Refusal;
 use crate::payment::stripe::Status;
@@ -21,7 +21,7 @@ const LEASE_MS: i64 = 30_000;
 
 /// The desk.
 pub(super) struct Desk {
-    pub(super) file: File,
+    pub(super) book: Book,
     pub(super) faults: Faults,
     pub(super) public_url: String,
     pub(super) session_ms: i64,
@@ -64,12 +64,12 @@ impl From<Refusal> for Answer {
 /// Why a call is not carried out: it should not be, or it cannot be.
 enum Failed {
     Refused(Refusal),
-    File(sqlx::Error),
+    Book(sqlx::Error),
 }
 
 impl From<sqlx::Error> for Failed {
     fn from(error: sqlx::Error) -> Self {
-        Self::File(error)
+        Self::Book(error)
     }
 }
 
@@ -92,7 +92,7 @@ impl Desk {
         match self.in_turn(call, keyed).await {
             Ok(answer) => answer,
             Err(error) => {
-                tracing::error!(%error, "the sandbox's file failed");
+                tracing::error!(%error, "the sandbox's book failed");
                 Refusal::broken().into()
             }
         }
@@ -101,7 +101,7 @@ impl Desk {
     async fn in_turn(&self, call: Call, keyed: Option<&Keyed>) -> sqlx::Result<Answer> {
         let clock = self.clock();
         let writes = call.writes();
-        let mut turn = self.file.turn().await?;
+        let mut turn = self.book.turn().await?;
         self.bury(&mut turn, clock).await?;
         if let Some(keyed) = keyed
             && let Some(kept) = turn.kept(&keyed.key, clock.now_ms).await?
@@ -115,7 +115,7 @@ impl Desk {
                 let keep = refusal.kept;
                 (refusal.into(), keep)
             }
-            Err(Failed::File(error)) => return Err(error),
+            Err(Failed::Book(error)) => return Err(error),
         };
         if let (Some(keyed), true) = (keyed, keep) {
             let kept = Kept {
@@ -251,7 +251,7 @@ impl Desk {
     /// Ends what is over, and hands out at most `most` webhooks to be sent now.
     pub(super) async fn due(&self, most: usize) -> sqlx::Result<Due> {
         let clock = self.clock();
-        let mut turn = self.file.turn().await?;
+        let mut turn = self.book.turn().await?;
         self.bury(&mut turn, clock).await?;
         let letters = if most == 0 {
             Vec::new()
@@ -266,14 +266,14 @@ impl Desk {
     /// Notes that a webhook arrived or is given up (`None`), or is to be sent again after so many milliseconds.
     pub(super) async fn posted(&self, seq: i64, again_in_ms: Option<i64>) -> sqlx::Result<()> {
         let again_at_ms = again_in_ms.map(|ms| self.clock().now_ms + ms);
-        let mut turn = self.file.turn().await?;
+        let mut turn = self.book.turn().await?;
         turn.posted(seq, again_at_ms).await?;
         turn.commit().await
     }
 
     /// A payment for the pay page.
     pub(super) async fn look(&self, id: &str) -> sqlx::Result<Option<Record>> {
-        let mut turn = self.file.turn().await?;
+        let mut turn = self.book.turn().await?;
         self.bury(&mut turn, self.clock()).await?;
         let record = turn.find(id).await?;
         turn.commit().await?;

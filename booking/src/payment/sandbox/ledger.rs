@@ -12,7 +12,7 @@ use crate::payment::stripe::{ORDER_KEY, Status};
 /// Payments that are shown one by one; the sums are over all of them.
 const ENTRIES_MAX: usize = 20_000;
 
-/// Payments read in one turn at the file, so that calls get theirs in between.
+/// Payments read in one turn at the book, so that calls get theirs in between.
 const READ_AT_ONCE: u32 = 500;
 
 /// Every payment, the newest first, and the sums by currency. Amounts are in the provider's units: the currency's minor
@@ -101,7 +101,7 @@ pub(super) async fn read(desk: &Desk) -> sqlx::Result<Ledger> {
         after: None,
     };
     loop {
-        let mut turn = desk.file.turn().await?;
+        let mut turn = desk.book.turn().await?;
         let mut records = turn.list(&part).await?;
         turn.commit().await?;
         let more = records.len() > READ_AT_ONCE as usize;

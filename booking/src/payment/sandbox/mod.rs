@@ -3,19 +3,19 @@
 //! nothing when it is killed, and on request behaves as badly as a network.
 //!
 //! - `record`, `calls`, `cards`, `chaos`: what it does, pure.
-//! - `file`: what it keeps; `desk`: one call as one transaction.
+//! - `book`: what it keeps; `desk`: one call as one transaction.
 //! - `api`, `pay`, `ledger`: its calls and pages; `courier`: its webhooks; `serve`: its listener.
 //!
 //! It knows nothing of the booking service but the address at which that wants its webhooks.
 
 mod api;
+mod book;
 mod calls;
 mod cards;
 mod chaos;
 mod courier;
 mod describe;
 mod desk;
-mod file;
 mod ledger;
 mod pay;
 mod record;
@@ -24,22 +24,22 @@ mod serve;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
+use tidegate_config::Database;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::Secret;
 use api::Front;
+use book::Book;
 use courier::Courier;
 use desk::Desk;
-use file::File;
 
+pub use book::BookError;
 pub use chaos::Chaos;
-pub use file::FileError;
 pub use ledger::{Ledger, LedgerEntry, LedgerSums};
 
 /// How long a fan may take to pay unless the configuration says otherwise.
@@ -53,8 +53,8 @@ const SESSION_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct SandboxConfig {
     /// Its HTTP listener.
     pub listen: SocketAddr,
-    /// Its SQLite file, made if it is missing.
-    pub file: PathBuf,
+    /// Its book: a file, made if it is missing, or a schema of its own on a server, for many instances.
+    pub book: Database,
     /// The key without which nothing is answered but the pay page.
     pub secret_key: Secret,
     /// Where webhooks go; `None`: none are sent.
@@ -87,9 +87,9 @@ pub enum SandboxError {
         /// What the system said.
         cause: std::io::Error,
     },
-    /// Its file.
+    /// Its book.
     #[error(transparent)]
-    File(#[from] FileError),
+    Book(#[from] BookError),
     /// An address that is none.
     #[error("the payment sandbox's {what} is {url:?}; it must be an absolute address, http:// or https://")]
     Url {
@@ -139,7 +139,7 @@ impl LedgerReader {
 }
 
 impl Sandbox {
-    /// Binds the listener and opens the file. Nothing is left half done on an error.
+    /// Binds the listener and opens the book. Nothing is left half done on an error.
     pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
         let session = config.session_ttl;
         if session < Duration::from_millis(1) || session > SESSION_TTL_MAX {
@@ -162,7 +162,7 @@ impl Sandbox {
         let address = listener.local_addr().map_err(refused)?;
         let public_url = config.public_url.unwrap_or_else(|| format!("http://{address}"));
         let desk = Desk {
-            file: File::open(&config.file).await?,
+            book: Book::open(&config.book).await?,
             faults: chaos::Faults::new(config.chaos),
             public_url: public_url.trim_end_matches('/').to_owned(),
             session_ms: session.as_millis() as i64,
@@ -197,7 +197,7 @@ impl Sandbox {
         LedgerReader(Arc::clone(&self.front))
     }
 
-    /// Serves and sends webhooks until `shutdown` is done, then finishes the requests under way and closes the file.
+    /// Serves and sends webhooks until `shutdown` is done, then finishes the requests under way and closes the book.
     /// Webhooks that have not arrived by then are sent by the next start.
     pub async fn run(
         self,
@@ -209,7 +209,7 @@ impl Sandbox {
             drained = serve::serve(self.listener, routes, shutdown) => drained,
             () = self.courier.run() => true,
         };
-        self.front.desk.file.close().await;
+        self.front.desk.book.close().await;
         if drained {
             Ok(())
         } else {

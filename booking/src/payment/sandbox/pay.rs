@@ -213,7 +213,7 @@ async fn look(front: &Front, id: &str) -> Result<Record, Response> {
             "The address is not complete, or the payment was made somewhere else.",
         ),
         Err(error) => {
-            tracing::error!(%error, "the sandbox's file failed");
+            tracing::error!(%error, "the sandbox's book failed");
             let title = "One moment, please";
             let text = "The payment cannot be looked up right now. Nothing was changed; please load this page again.";
             (StatusCode::INTERNAL_SERVER_ERROR, title, text)

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::hold::Claim;
-use crate::begin::begin_on_server;
+use crate::database::begin_on_server;
 use crate::domain::HoldOutcome;
 use crate::store::{Engine, Store, StoreError};
 
