@@ -26,6 +26,7 @@ mod fulfilment;
 mod grant;
 mod http;
 mod login;
+mod private;
 mod sample;
 mod service;
 mod stalled;

@@ -53,6 +53,42 @@ async fn the_first_start_fills_the_catalogue_and_later_ones_keep_it() {
     );
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn what_it_keeps_is_its_owner_s_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mode = |name: &str| {
+        let known = std::fs::metadata(data.join(name)).unwrap();
+        known.permissions().mode() & 0o777
+    };
+    let files = [
+        "booking.db",
+        "booking.db-wal",
+        "booking.db-shm",
+        "payments-sandbox.db",
+        "payments-sandbox.db-wal",
+        "payments-sandbox.db-shm",
+    ];
+    let running = start(&config(), &data).await.unwrap();
+    assert_eq!(mode("."), 0o700);
+    for name in files {
+        assert_eq!(mode(name), 0o600, "{name}");
+    }
+    drop(running);
+    // Files of an older version, or a careless copy.
+    for name in ["booking.db", "payments-sandbox.db"] {
+        let open = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(data.join(name), open).unwrap();
+    }
+    let _running = start(&config(), &data).await.unwrap();
+    for name in files {
+        assert_eq!(mode(name), 0o600, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn what_stops_a_start_is_named() {
     let folder = tempfile::tempdir().unwrap();

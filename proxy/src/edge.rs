@@ -71,7 +71,12 @@ impl Edge {
             path: edge.data_dir.clone(),
             source,
         };
-        std::fs::create_dir_all(&edge.data_dir).map_err(data_dir)?;
+        // For its owner alone: what is kept there signs tokens.
+        let mut folder = std::fs::DirBuilder::new();
+        folder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+        folder.create(&edge.data_dir).map_err(data_dir)?;
         let bind = |address: SocketAddr, what| {
             let bound = bind(address);
             bound.map_err(|source| StartError::Bind {

@@ -1,12 +1,13 @@
 //! Mail as files: one `.eml` a mail, under the mail's key, whole or not there at all.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::MailError;
 use super::message::MailKey;
+use crate::private;
 
 /// Keeps two writers of this process out of each other's unfinished files.
 static UNFINISHED: AtomicU64 = AtomicU64::new(0);
@@ -42,11 +43,7 @@ impl Folder {
 
 /// For the owner only: mails carry tickets and links that reset passwords.
 fn write(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
+    private::folder(folder)?;
     let number = UNFINISHED.fetch_add(1, Ordering::Relaxed);
     let unfinished = path.with_extension(format!("{}-{number}.part", std::process::id()));
     let outcome = write_new(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, path));

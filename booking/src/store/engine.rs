@@ -13,6 +13,7 @@ use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use tidegate_config::Database;
 
 use crate::database::{sqlite_url, without_password};
+use crate::private;
 
 /// Readers of SQLite at once. A read takes well under a millisecond, so more than a few cores' worth only adds memory.
 const READERS_MAX: u32 = 4;
@@ -185,11 +186,12 @@ pub(super) async fn open(database: &Database, data_dir: &Path) -> Result<Opened,
 
 async fn open_file(path: &Path) -> Result<Opened, OpenError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|cause| OpenError::Folder {
+        private::folder(folder).map_err(|cause| OpenError::Folder {
             path: folder.to_owned(),
             cause,
         })?;
     }
+    private::file(path);
     let name = path.display().to_string();
     let url = sqlite_url(path);
     let open_error = |cause| OpenError::Open {

@@ -13,6 +13,7 @@ use tidegate_config::Database;
 use super::calls::{Clause, Part};
 use super::record::Record;
 use crate::database::{begin_in_file, begin_on_server, sqlite_url, without_password};
+use crate::private;
 
 /// How long a call waits for its turn.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
@@ -96,11 +97,12 @@ impl Book {
         let (url, name, settings, tables) = match place {
             Database::Sqlite(path) => {
                 if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                    std::fs::create_dir_all(folder).map_err(|cause| BookError::Folder {
+                    private::folder(folder).map_err(|cause| BookError::Folder {
                         path: folder.to_owned(),
                         cause,
                     })?;
                 }
+                private::file(path);
                 let name = path.display().to_string();
                 (sqlite_url(path), name, FILE_SETTINGS, &FILE_TABLES)
             }
