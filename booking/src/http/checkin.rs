@@ -17,8 +17,9 @@ use super::problem::Problem;
 use super::ticket_page;
 use crate::domain::{Role, ShowtimeId};
 use crate::store::CheckedIn;
+use crate::ticket::TicketId;
 
-/// Who may stand at a gate.
+/// Who may stand at a gate: staff and admins at any, organisers at those of their own events.
 fn staff(caller: &Caller) -> Result<(), Problem> {
     match caller.account.role {
         Role::Staff | Role::Admin | Role::Organiser => Ok(()),
@@ -54,6 +55,23 @@ pub(super) async fn check_in(State(app): State<Arc<App>>, request: Request) -> R
     }
 }
 
+/// Refuses a ticket that is not for an event of the caller's own, before anything is marked.
+async fn must_be_theirs(app: &App, caller: &Caller, ticket: TicketId) -> Result<(), Problem> {
+    let ticket = app.store.ticket(ticket).await?.ok_or_else(never_issued)?;
+    let showtime = app.store.showtime(ticket.showtime).await?;
+    let showtime = showtime.ok_or_else(Problem::internal)?;
+    if showtime.event.organiser.as_deref() == Some(caller.account.id.as_str()) {
+        return Ok(());
+    }
+    Err(Problem::not_yours(
+        "This ticket is for somebody else's event. Only its own organiser, gate staff and admins let in with it.",
+    ))
+}
+
+fn never_issued() -> Problem {
+    Problem::not_found("No such ticket was issued here.")
+}
+
 async fn admit(app: &App, caller: &Caller, code: &str, here: Option<&str>) -> Result<TicketJson, Problem> {
     let claims = app.fulfilment.office.read(code).map_err(Problem::bad_ticket)?;
     if let Some(text) = here {
@@ -64,6 +82,9 @@ async fn admit(app: &App, caller: &Caller, code: &str, here: Option<&str>) -> Re
             .check(showtime, claims.generation)
             .map_err(Problem::bad_ticket)?;
     }
+    if caller.account.role == Role::Organiser {
+        must_be_theirs(app, caller, claims.ticket).await?;
+    }
     let gate = caller.account.id.as_str();
     match app.store.check_in(claims.ticket, claims.generation, gate).await? {
         CheckedIn::Welcome(ticket) => Ok(TicketJson::from(&ticket)),
@@ -72,6 +93,6 @@ async fn admit(app: &App, caller: &Caller, code: &str, here: Option<&str>) -> Re
         }
         CheckedIn::Dead(_) => Err(Problem::ticket_void()),
         CheckedIn::Superseded(_) => Err(Problem::ticket_superseded()),
-        CheckedIn::Unknown => Err(Problem::not_found("No such ticket was issued here.")),
+        CheckedIn::Unknown => Err(never_issued()),
     }
 }

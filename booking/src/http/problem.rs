@@ -261,6 +261,10 @@ impl Problem {
     pub(crate) fn ticket_void() -> Self {
         let detail = "This ticket is void: its order was refunded or called off.";
         Self::new(StatusCode::CONFLICT, "ticket-void", "Void", detail)
+    pub(crate) fn not_yours(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not-yours", "Not yours", detail)
+    }
+
     }
 
     pub(crate) fn ticket_superseded() -> Self {

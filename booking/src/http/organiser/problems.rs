@@ -26,8 +26,7 @@ pub(super) fn refused(what: &str, error: OrganiseError) -> Problem {
     match refusal {
         Refusal::NoEvent | Refusal::NoShowtime => Problem::not_found(format!("There is no {what}.")),
         Refusal::NotYours => {
-            let detail = format!("Only its own organiser and admins may change {what}.");
-            problem(StatusCode::FORBIDDEN, "not-yours", "Not yours", detail)
+            Problem::not_yours(format!("Only its own organiser and admins may change {what}."))
         }
         Refusal::Cancelled => {
             let detail = format!("The {what} was called off, which is final: make a new one instead.");
