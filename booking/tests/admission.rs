@@ -216,6 +216,24 @@ async fn forged_expired_and_foreign_assertions_are_refused_and_reading_is_free()
 }
 
 #[tokio::test]
+async fn a_hold_that_is_over_is_told_so_and_not_sent_to_the_waiting_room() {
+    let (address, _) = edge("k1").await;
+    let running = behind(address).await;
+    let fan = running.fan().await;
+    let headers = [("content-type", "application/json"), ("cookie", fan.as_str())];
+    // The call is free of the room, so no assertion comes with it.
+    let body = json!({"hold": "0".repeat(32), "email": "ann@example.com"}).to_string();
+    let answer = running.send(Method::POST, "/book", &headers, &body).await;
+    let problem = answer.is_problem(404, "no-hold");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("Choose the seats again")
+    );
+}
+
+#[tokio::test]
 async fn unknown_key_names_do_not_make_booking_ask_again_and_again() {
     let (address, reads) = edge("k1").await;
     let running = behind(address).await;

@@ -41,7 +41,8 @@ const GRACE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 
 fn no_hold() -> Problem {
     Problem::hold_lost(
-        "You have no such hold: it has expired, or was released. Hold the seats again if they are still free.",
+        "You have no such hold: it has expired, or was released, and nothing was charged. Choose the seats again on the \
+         showtime's page if they are still free, then book.",
     )
 }
 
@@ -50,16 +51,15 @@ fn no_order() -> Problem {
 }
 
 /// `POST /book` `{hold, email?}`: an order of all seats of the hold, and the payment for it. A second time it is the
-/// same order. A hold outlives the visit in which it was made, so that it can be paid in any case; whoever has none has
-/// to come through the waiting room.
+/// same order. A hold outlives the visit in which it was made, so that it can be paid in any case: the call is free
+/// of the waiting room, and only an assertion that is there has to be good.
 pub(super) async fn book(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let headers = request.headers().clone();
     same_site(&headers)?;
-    let admitted = app.writer(&headers).await;
-    if has_assertion(&headers) {
-        admitted.as_ref().map_err(Clone::clone)?;
-    }
-    let caller = app.somebody(&headers).await?;
+    let caller = match has_assertion(&headers) {
+        true => app.writer(&headers).await?,
+        false => app.somebody(&headers).await?,
+    };
     let fields = input::fields(request).await?;
     fields.only(&["hold", "email"])?;
     let hold: HoldId = fields
@@ -73,7 +73,7 @@ pub(super) async fn book(State(app): State<Arc<App>>, request: Request) -> Resul
         // Between the two looks a first click may have made the order.
         return match made_before(&app, &hold, &caller).await? {
             Some(before) => made(&app, &before, &headers, StatusCode::OK).await,
-            None => Err(admitted.err().unwrap_or_else(no_hold)),
+            None => Err(no_hold()),
         };
     };
     let email = mail_address(fields.get("email"), &caller)?;
