@@ -8,7 +8,8 @@ use super::spot::Spot;
 use super::values::{address, duration, parsed};
 use super::words;
 use crate::overrides::url_of;
-use crate::{Search, defaults, limits};
+use crate::problems::Wrong;
+use crate::{LoginFor, Search, defaults, limits};
 
 /// `[search]` as it stands in the file.
 pub(crate) struct SearchInFile {
@@ -32,6 +33,15 @@ pub(crate) fn search(mut section: Section<'_>, booking: Option<&BookingInFile>) 
             parsed(words::base_url),
         ),
     };
+    if let Some(booking) = booking
+        && booking.booking.login == LoginFor::All
+        && catalogue_url.value == url_of(booking.listen.value)
+    {
+        let message = "reads the catalogue as anybody may, and shows it to everyone; [booking] with login = \"all\" lets \
+                       nobody read without a login";
+        let remedy = "write login = \"writing\" in [booking], or leave [search] out";
+        section.problem(Wrong::new(message, remedy));
+    }
     let refresh_every = section
         .take(
             "refresh_every",

@@ -68,7 +68,7 @@ pub(crate) enum ReadError {
     },
     #[error("no whole answer from {uri} within {} s", PAGE_DEADLINE.as_secs())]
     Late { uri: String },
-    #[error("{uri} answered {status}")]
+    #[error("{uri} answered {status}{}", hint(*status))]
     Status { uri: String, status: StatusCode },
     #[error("the answer of {uri} broke off or is larger than {PAGE_BYTES_MAX} bytes: {reason}")]
     Body { uri: String, reason: String },
@@ -273,6 +273,16 @@ fn version(headers: &HeaderMap) -> Option<CatalogueVersion> {
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
+/// What an operator can do about an answer.
+fn hint(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            ": search reads without a login, which booking allows unless its login = \"all\""
+        }
+        _ => "",
+    }
+}
+
     while let Some(error) = cause {
         text = format!("{text}: {error}");
         cause = error.source();
