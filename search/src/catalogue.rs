@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for StartsAt {
     }
 }
 
-/// Which state of the catalogue was read: booking's `ETag`, kept as it came.
+/// Which state of the catalogue was read: booking's `Tidegate-Catalogue`, or `ETag`, kept as it came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct CatalogueVersion(pub(crate) String);

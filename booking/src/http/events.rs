@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+
+use sha2::{Digest, Sha256};
 
 use super::input::{self, Segment};
 use super::negotiate::Form;
@@ -44,8 +46,8 @@ pub(super) async fn list(
         let cities = app.store.cities().await?;
         return Ok(pages::list(&filter, &page, &cities));
     }
-    // A feed that knows this version need not read on: the list is the same, save for the seats left.
-    let unchanged = |tag: &HeaderValue| {
+    // A feed that knows this version of the catalogue need not read on, whatever seats are left.
+    let knows = |tag: &HeaderValue| {
         let known = headers
             .get_all(header::IF_NONE_MATCH)
             .iter()
@@ -54,17 +56,29 @@ pub(super) async fn list(
             .flat_map(|value| value.split(','))
             .any(|known| tag == known.trim())
     };
-    let tag = version_tag(&app.store.catalogue_version().await?)?;
-    if unchanged(&tag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    let catalogue = tag_of(&app.store.catalogue_version().await?)?;
+    if knows(&catalogue) {
+        let answer = (StatusCode::NOT_MODIFIED, [(CATALOGUE, catalogue)]);
+        return Ok(answer.into_response());
     }
     let page = app.store.events(&filter).await?;
-    let tag = version_tag(&page.catalogue_version)?;
-    Ok(([(header::ETAG, tag)], Json(EventList::from(&page))).into_response())
+    let catalogue = tag_of(&page.catalogue_version)?;
+    let body = serde_json::to_vec(&EventList::from(&page)).map_err(|_| Problem::internal())?;
+    let told = data_encoding::HEXLOWER.encode(&Sha256::digest(&body)[..16]);
+    let tag = tag_of(&told)?;
+    let headers = [(header::ETAG, tag.clone()), (CATALOGUE, catalogue)];
+    if knows(&tag) {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    Ok((headers, json, body).into_response())
 }
 
-/// Weak: it names the catalogue, while the seats left move on.
-fn version_tag(version: &str) -> Result<HeaderValue, Problem> {
+/// Which version of the catalogue a list is of, in the form of a tag: it stays while only the seats left move on. A feed
+/// that sends it as `If-None-Match` is answered by it.
+const CATALOGUE: HeaderName = HeaderName::from_static("tidegate-catalogue");
+
+fn tag_of(version: &str) -> Result<HeaderValue, Problem> {
     HeaderValue::try_from(format!("W/\"{version}\"")).map_err(|_| Problem::internal())
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, ETAG, IF_NONE_MATCH, USER_AGENT};
 use http::uri::InvalidUri;
-use http::{HeaderMap, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -28,6 +28,9 @@ const PAGE_EVENTS: usize = 200;
 
 /// A page of 200 events is some 200 kB; with long descriptions and many showtimes a few megabytes.
 const PAGE_BYTES_MAX: usize = 16 << 20;
+
+/// The catalogue's version, where its pages' tags also tell of what is no part of it: the seats left.
+const CATALOGUE: HeaderName = HeaderName::from_static("tidegate-catalogue");
 
 /// Events a catalogue may have, which bounds the memory of a reading (about 1 kB each).
 const EVENTS_MAX: usize = 1_000_000;
@@ -263,16 +266,13 @@ fn take(values: Vec<Value>, events: &mut Vec<Event>, uri: &Uri) -> Result<usize,
 
 fn version(headers: &HeaderMap) -> Option<CatalogueVersion> {
     headers
-        .get(ETAG)?
+        .get(CATALOGUE)
+        .or_else(|| headers.get(ETAG))?
         .to_str()
         .ok()
         .map(|etag| CatalogueVersion(etag.to_owned()))
 }
 
-/// An error with what lies beneath it: the client's own text does not say that a connection was refused.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
 /// What an operator can do about an answer.
 fn hint(status: StatusCode) -> &'static str {
     match status {
@@ -283,6 +283,10 @@ fn hint(status: StatusCode) -> &'static str {
     }
 }
 
+/// An error with what lies beneath it: the client's own text does not say that a connection was refused.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
     while let Some(error) = cause {
         text = format!("{text}: {error}");
         cause = error.source();
