@@ -75,21 +75,36 @@ async fn an_account_lives_from_signing_up_to_its_deletion_on_both_engines() {
             .is_problem(401, "login-needed");
         assert_eq!(get(&running, "/account", &again.cookie()).await.status, 200);
 
-        let gone = running
-            .send(Method::DELETE, "/account", &[("cookie", &again.cookie())], "")
-            .await;
+        let delete = async |password: &str| {
+            let headers = [JSON, ("cookie", &again.cookie())];
+            let body = json!({"password": password}).to_string();
+            running.send(Method::DELETE, "/account", &headers, &body).await
+        };
+        delete("not hers at all").await.is_problem(403, "wrong-password");
+        assert_eq!(get(&running, "/account", &again.cookie()).await.status, 200);
+        let gone = delete(PASSWORD).await;
         assert_eq!(gone.status, 204);
         get(&running, "/account", &again.cookie())
             .await
             .is_problem(401, "login-needed");
-        post(&running, "/login", ada).await.is_problem(401, "wrong-login");
+        let name = json!({"username": "Ada.L", "password": PASSWORD});
+        post(&running, "/login", name)
+            .await
+            .is_problem(401, "wrong-login");
         let mut raw = database.raw().await;
-        let left: i64 =
-            sqlx::query_scalar("select count(*) from account where email is not null or password <> ''")
-                .fetch_one(&mut raw)
-                .await
-                .unwrap();
+        let left: i64 = sqlx::query_scalar(
+            "select count(*) from account where email is not null or password <> '' \
+                                or lower(username || shown_as) like '%ada%'",
+        )
+        .fetch_one(&mut raw)
+        .await
+        .unwrap();
         assert_eq!(left, 0, "nothing personal is left");
+        assert_eq!(
+            post(&running, "/signup", ada).await.status,
+            201,
+            "the name is free"
+        );
     }
 }
 

@@ -138,12 +138,21 @@ pub(super) async fn account(State(app): State<Arc<App>>, headers: HeaderMap) -> 
     })
 }
 
-/// `DELETE /account`, and the same as `POST /account/delete` for forms: takes everything personal out of it. What was
-/// bought stays in the books, without a name.
-pub(super) async fn delete(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
+/// `DELETE /account` `{password}`, and the same as `POST /account/delete` for forms: takes everything personal out of it.
+/// What was bought stays in the books, without a name. It cannot be undone, so a login that was left open is not enough.
+pub(super) async fn delete(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let headers = request.headers().clone();
     same_site(&headers)?;
     let caller = app.somebody(&headers).await?;
-    app.store.delete_account(&caller.account.id).await?;
+    let fields = input::fields(request).await?;
+    fields.only(&["password"])?;
+    let (name, password) = (&caller.account.username, fields.need("password")?);
+    let confirmed = app.desk.with_password(name, password, address(&headers)).await;
+    let account = confirmed.map_err(|error| match error {
+        LoginError::Wrong => Problem::wrong_password(),
+        error => error.into(),
+    })?;
+    app.store.delete_account(&account.id).await?;
     Ok(goodbye(&headers))
 }
 

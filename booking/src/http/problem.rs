@@ -118,6 +118,16 @@ impl Problem {
             StatusCode::TOO_MANY_REQUESTS,
             "too-many-tries",
             "Too many tries",
+    pub(crate) fn wrong_password() -> Self {
+        let detail = "This is not the account's password. Nothing was changed.";
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "wrong-password",
+            "Not the password",
+            detail,
+        )
+    }
+
             detail,
         );
         problem.retry_after(u32::try_from(left.as_secs()).unwrap_or(u32::MAX).max(1))

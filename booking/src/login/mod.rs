@@ -119,6 +119,17 @@ impl Desk {
         address: &str,
         now_s: u64,
     ) -> Result<LoggedIn, LoginError> {
+        let account = self.with_password(username, password, address).await?;
+        self.begin(account, now_s).await
+    }
+
+    /// Whose name and password these are. Wrong ones are counted, here as everywhere.
+    pub(crate) async fn with_password(
+        &self,
+        username: &str,
+        password: &str,
+        address: &str,
+    ) -> Result<Account, LoginError> {
         // What can be no name or password is answered like a wrong one, and takes as long.
         let name = username
             .parse::<Username>()
@@ -141,7 +152,7 @@ impl Desk {
             Err(_) => false,
         };
         match account.filter(|_| fits) {
-            Some(account) => self.begin(account, now_s).await,
+            Some(account) => Ok(account),
             None => {
                 let who = counted.map(|(who, _)| who);
                 self.store.login_failed(&who, FORGET_AFTER).await?;

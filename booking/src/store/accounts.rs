@@ -44,10 +44,11 @@ static OPEN_SESSION: Statement = Statement::new(
     "insert into session (id, account_id, created_at, expires_at) values ($1, $2, {now}, {now} + $3)",
 );
 
-/// What is left of an account that is gone: its orders stay its own, and its name stays taken, so that nobody else can
-/// be mistaken for it.
+/// What is left of an account that is gone: an id, to which its orders belong. No name can have the `:` of what stands in
+/// its place, so the name may be chosen again.
 static DELETE: Statement = Statement::new(
-    "update account set deleted_at = {now}, password = '', email = null, location = null \
+    "update account set deleted_at = {now}, username = 'gone:' || id, shown_as = '', password = '', \
+     email = null, location = null \
      where id = $1 and deleted_at is null",
 );
 
@@ -213,10 +214,17 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
         }
-        sqlx::query("update orders set email = '' where owner = $1")
-            .bind(Owner::account(account).as_str())
-            .execute(&mut *tx)
-            .await?;
+        for statement in [
+            "update orders set email = '' where owner = $1",
+            // Answers that are kept for calls made again.
+            "delete from idempotency where owner = $1",
+        ] {
+            let owner = Owner::account(account);
+            sqlx::query(statement)
+                .bind(owner.as_str())
+                .execute(&mut *tx)
+                .await?;
+        }
         let done = sqlx::query(self.sql(&DELETE))
             .bind(account.as_str())
             .execute(&mut *tx)
