@@ -211,7 +211,7 @@ async fn a_browser_without_scripts_holds_and_leaves() {
         .await;
     assert_eq!(
         (posted.status.as_u16(), posted.header("location")),
-        (303, Some("/login?return_to=%2F")),
+        (303, Some("/login?return_to=%2Fshowtimes%2F7")),
         "the login comes first"
     );
     let (cookie, others) = (running.fan().await, running.fan().await);

@@ -275,6 +275,18 @@ async fn a_ticket_passed_on_has_a_new_code_and_the_old_one_is_dead_at_once() {
         fan.get(ticket["url"].as_str().unwrap())
             .await
             .is_problem(404, "not-found");
+        let order = format!("/orders/{}", done["id"].as_str().unwrap());
+        let told = fan.get(&order).await.json();
+        assert!(told["message"].as_str().unwrap().contains("passed"), "{told}");
+        let (status, url) = (&told["tickets"][0]["status"], &told["tickets"][0]["url"]);
+        assert_eq!((status, url), (&json!("passed_on"), &Value::Null));
+        for page in [order.as_str(), "/orders"] {
+            let shown = fan.page(page).await.text;
+            assert!(
+                shown.contains("passed") && !shown.contains("Here are your tickets"),
+                "{shown}"
+            );
+        }
         let new = friend.code(ticket).await;
         sql(&on, "update account set role = 'staff'").await;
         let refused = fan.post("/checkin", &json!({"code": old})).await;

@@ -5,6 +5,7 @@
 mod payment_support;
 
 use payment_support::{Page, Running, Setup, browse, key, money};
+use sqlx::Connection;
 use tidegate_booking::payment::stripe::{Intent, NewIntent, Provider, Status};
 
 const BACK: &str = "http://127.0.0.1:8080/orders/17?from=pay";
@@ -161,4 +162,22 @@ async fn a_card_that_asks_is_approved_or_refused_on_a_page_between() {
         waits.location().ends_with("redirect_status=processing"),
         "{waits:?}"
     );
+}
+
+#[tokio::test]
+async fn a_book_that_cannot_be_written_to_is_told_and_the_card_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Running::start(&folder, Setup::default()).await;
+    let intent = made(&sandbox.provider(), "order").await;
+    let url = format!("sqlite:{}", folder.path().join("sandbox.db").display());
+    let mut raw = sqlx::AnyConnection::connect(&url).await.unwrap();
+    let mut run = async |statement: &'static str| {
+        sqlx::query(statement).execute(&mut raw).await.unwrap();
+    };
+    run("create trigger full before update on intent begin select raise(abort, 'full'); end").await;
+    let refused = pay(&sandbox, &intent, "4242424242424242").await;
+    assert_eq!(refused.status, 503, "{}", refused.text);
+    assert!(refused.headers.contains_key("retry-after") && refused.text.contains("nothing was charged"));
+    run("drop trigger full").await;
+    assert_eq!(pay(&sandbox, &intent, "4242424242424242").await.status, 303);
 }

@@ -80,11 +80,10 @@ fn to_login(asked: &Uri, reads: bool, referer: Option<&HeaderValue>) -> Response
             .to_owned()
     } else {
         let from = referer.and_then(|from| from.to_str().ok()?.parse::<Uri>().ok());
-        let path = from
-            .as_ref()
-            .and_then(Uri::path_and_query)
-            .map_or("/", |path| path.as_str());
-        own_path(path)
+        match from.as_ref().and_then(Uri::path_and_query) {
+            Some(path) => own_path(path.as_str()),
+            None => own_path(&page_of(asked.path())),
+        }
     };
     let query: String = form_urlencoded::byte_serialize(back.as_bytes()).collect();
     (
@@ -92,6 +91,15 @@ fn to_login(asked: &Uri, reads: bool, referer: Option<&HeaderValue>) -> Response
         [(header::LOCATION, format!("/login?return_to={query}"))],
     )
         .into_response()
+}
+
+/// The page on which a form stands, where the browser does not say: `/showtimes/7` for `/showtimes/7/holds`.
+fn page_of(path: &str) -> String {
+    let mut parts = path.split('/').skip(1);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(kind), Some(one), Some(_)) => format!("/{kind}/{one}"),
+        _ => "/".to_owned(),
+    }
 }
 
 /// Shows problems as pages to browsers, and adds the headers that every answer has.

@@ -251,7 +251,7 @@ async fn whole(body: Body) -> Result<Bytes, Problem> {
     whole_within(body, BODY_BYTES_MAX).await
 }
 
-async fn whole_within(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+pub(super) async fn whole_within(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     match Limited::new(body, bytes_max).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Problem::body_too_large(bytes_max)),

@@ -32,7 +32,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
 
@@ -127,10 +126,7 @@ fn calls() -> Router<Arc<App>> {
         .route("/tickets/{ticket}/calendar.ics", get(tickets::calendar_file))
         .route("/tickets/{ticket}/transfer", post(tickets::transfer))
         .route("/checkin", get(checkin::page).post(checkin::check_in))
-        .route(
-            "/payments/webhook",
-            post(webhook::hear).layer(DefaultBodyLimit::max(webhook::BODY_BYTES_MAX)),
-        )
+        .route("/payments/webhook", post(webhook::hear))
         .merge(organiser::routes())
         .fallback(|| async { Problem::not_found("There is nothing at this address.") })
         .method_not_allowed_fallback(|| async { Problem::wrong_method() })

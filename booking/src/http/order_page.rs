@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 use jiff::SignedDuration;
 
-use super::order_wire::pay_url;
+use super::order_wire::{is_passed_on, message, pay_url};
 use super::pages::{When, render};
 use crate::domain::order::{FanSees, State};
 use crate::domain::{Hold, Line, Money, Purchase, ShowtimeDetail};
@@ -114,7 +114,7 @@ pub(super) fn show(
     );
     let own = tickets
         .iter()
-        .filter(|ticket| !ticket.dead && ticket.owner == purchase.owner);
+        .filter(|ticket| !ticket.dead && !is_passed_on(ticket, purchase));
     let seat = |ticket: &Ticket| {
         (
             ticket.id.to_string(),
@@ -125,7 +125,7 @@ pub(super) fn show(
         show: Show::new(showtime),
         id: purchase.id.to_string(),
         reference: purchase.id.reference(),
-        message: sees.text(),
+        message: message(purchase, tickets),
         lines: priced(&purchase.lines, |amount| purchase.money(amount)),
         total: purchase.order.total.to_string(),
         pay: pay_url(purchase, own_pages).filter(|_| payable),
@@ -135,6 +135,7 @@ pub(super) fn show(
         tickets: own.map(seat).collect(),
         cancel: match purchase.order.state {
             State::Held | State::Paying => Some("Cancel this order"),
+            State::Issued if tickets.iter().any(|ticket| is_passed_on(ticket, purchase)) => None,
             State::Issued => Some("Give the tickets back for a refund"),
             _ => None,
         },
@@ -160,8 +161,8 @@ struct Orders {
     rows: Vec<Row>,
 }
 
-pub(super) fn list(orders: &[(Purchase, ShowtimeDetail)]) -> Response {
-    let row = |(purchase, showtime): &(Purchase, ShowtimeDetail)| {
+pub(super) fn list(orders: &[(Purchase, ShowtimeDetail, Vec<Ticket>)]) -> Response {
+    let row = |(purchase, showtime, tickets): &(Purchase, ShowtimeDetail, Vec<Ticket>)| {
         let seats: Vec<String> = purchase.seats().iter().map(ToString::to_string).collect();
         Row {
             id: purchase.id.to_string(),
@@ -169,7 +170,7 @@ pub(super) fn list(orders: &[(Purchase, ShowtimeDetail)]) -> Response {
             show: Show::new(showtime),
             seats: seats.join(", "),
             total: purchase.order.total.to_string(),
-            message: purchase.order.fan_sees().text(),
+            message: message(purchase, tickets),
         }
     };
     render(&Orders {

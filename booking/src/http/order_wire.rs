@@ -55,9 +55,10 @@ pub(super) struct TicketJson {
     seat: Seat,
     section: String,
     showtime: ShowtimeId,
-    /// `valid`, `used` or `void`.
+    /// `valid`, `used` or `void`; in the order that it was bought with also `passed_on`, when it is somebody else's.
     status: &'static str,
-    url: String,
+    /// Null where it is somebody else's.
+    url: Option<String>,
 }
 
 impl From<&Ticket> for TicketJson {
@@ -72,12 +73,42 @@ impl From<&Ticket> for TicketJson {
                 (false, Some(_)) => "used",
                 (false, None) => "valid",
             },
-            url: format!("/tickets/{}", ticket.id),
+            url: Some(format!("/tickets/{}", ticket.id)),
         }
     }
 }
 
+/// Whether a ticket of an order is another's now than the buyer's.
+pub(super) fn is_passed_on(ticket: &Ticket, purchase: &Purchase) -> bool {
+    !ticket.dead && ticket.owner != purchase.owner
+}
+
+/// What the fan is told of an order, with what became of its tickets.
+pub(super) fn message(purchase: &Purchase, tickets: &[Ticket]) -> &'static str {
+    let sees = purchase.order.fan_sees();
+    let passed_on = tickets.iter().filter(|ticket| is_passed_on(ticket, purchase));
+    match (sees, passed_on.count()) {
+        (FanSees::Tickets, 0) => sees.text(),
+        (FanSees::Tickets, all) if all == tickets.len() => "You passed these tickets on.",
+        (FanSees::Tickets, _) => "Here are your tickets; the others you passed on.",
+        _ => sees.text(),
+    }
+}
+
 impl TicketJson {
+    /// As it stands in the order that it was bought with.
+    fn of_order(ticket: &Ticket, purchase: &Purchase) -> Self {
+        let own = Self::from(ticket);
+        match is_passed_on(ticket, purchase) {
+            false => own,
+            true => Self {
+                status: "passed_on",
+                url: None,
+                ..own
+            },
+        }
+    }
+
     /// Where it leads.
     pub(super) fn place(&self) -> String {
         format!("{} {}", self.section, self.seat)
@@ -113,7 +144,7 @@ impl OrderJson {
             reference: purchase.id.reference(),
             state: purchase.order.state,
             status,
-            message: status.text(),
+            message: message(purchase, tickets),
             title: showtime.event.event.title.clone(),
             showtime: purchase.showtime,
             starts_at: showtime.starts_at.to_string(),
@@ -131,7 +162,10 @@ impl OrderJson {
                     url: pay_url(purchase, own_pages),
                     client_secret: payment.client_secret.clone(),
                 }),
-            tickets: tickets.iter().map(TicketJson::from).collect(),
+            tickets: tickets
+                .iter()
+                .map(|ticket| TicketJson::of_order(ticket, purchase))
+                .collect(),
             url: format!("/orders/{}", purchase.id),
         }
     }

@@ -164,7 +164,11 @@ pub(super) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     let mut shown = Vec::with_capacity(orders.len());
     for purchase in orders {
         if let Some(showtime) = app.store.showtime(purchase.showtime).await? {
-            shown.push((purchase, showtime));
+            let tickets = match purchase.order.state {
+                OrderState::Issued => app.store.tickets_of_order(&purchase.id).await?,
+                _ => Vec::new(),
+            };
+            shown.push((purchase, showtime, tickets));
         }
     }
     Ok(match Form::wanted(&headers) {
@@ -172,7 +176,9 @@ pub(super) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
         Form::Json => {
             let orders: Vec<OrderJson> = shown
                 .iter()
-                .map(|(purchase, showtime)| OrderJson::new(purchase, showtime, &[], app.own_pages))
+                .map(|(purchase, showtime, tickets)| {
+                    OrderJson::new(purchase, showtime, tickets, app.own_pages)
+                })
                 .collect();
             Json(json!({ "orders": orders })).into_response()
         }

@@ -129,6 +129,16 @@ async fn carry_out(front: &Front, id: &str, call: Call) -> Response {
         Err(response) => return response,
     };
     match (record.status, back(&record)) {
+        (Status::RequiresPaymentMethod | Status::RequiresAction, _) if answer.status.is_server_error() => {
+            let note = NotePage {
+                title: "One moment, please",
+                text: "Nothing can be written down right now, so nothing was charged. Please try again in a few minutes.",
+                back: Some(format!("/pay/{id}")),
+            };
+            let mut response = render(StatusCode::SERVICE_UNAVAILABLE, &note, "form-action 'self'");
+            response.headers_mut().insert(header::RETRY_AFTER, 30.into());
+            response
+        }
         (Status::RequiresAction, _) => to(&format!("/pay/{id}/step")),
         (Status::RequiresPaymentMethod, _) => {
             let decline = record.last_error.as_ref().map(|fault| fault.decline());
@@ -216,7 +226,7 @@ async fn look(front: &Front, id: &str) -> Result<Record, Response> {
             tracing::error!(%error, "the sandbox's book failed");
             let title = "One moment, please";
             let text = "The payment cannot be looked up right now. Nothing was changed; please load this page again.";
-            (StatusCode::INTERNAL_SERVER_ERROR, title, text)
+            (StatusCode::SERVICE_UNAVAILABLE, title, text)
         }
     };
     let note = NotePage {
