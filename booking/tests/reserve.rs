@@ -280,15 +280,27 @@ async fn a_wish_that_makes_no_sense_is_refused_with_its_reason() {
             "not-enough",
         ),
         (
+            json!({"showtime": 7, "best_available": {"quantity": 1, "section": "Nowhere"}}),
+            422,
+            "bad-field",
+        ),
+        (json!([7, ["A-1"]]), 422, "bad-field"),
+        (json!({"showtime": 7, "best_available": [2]}), 422, "bad-field"),
+        (
             json!({"showtime": 7, "section": "'; drop table claim; --", "quantity": 1}),
             422,
             "bad-field",
         ),
     ] {
-        reserve(&running, &fan, body.clone())
-            .await
-            .is_problem(status, kind);
+        let problem = reserve(&running, &fan, body).await.is_problem(status, kind);
+        let detail = problem["detail"].as_str().unwrap();
+        for word in ["i64", "u32", "struct", "sequence", "Reserve", "expected"] {
+            assert!(!detail.contains(word), "{detail}");
+        }
     }
+    let nowhere = json!({"showtime": 7, "best_available": {"quantity": 1, "section": "Nowhere"}});
+    let told = reserve(&running, &fan, nowhere).await;
+    assert!(told.text.contains("Nowhere"), "{told:?}");
     reserve(&running, "", json!({"showtime": 7, "seats": ["A-1"]}))
         .await
         .is_problem(401, "login-needed");

@@ -83,8 +83,8 @@ impl FromStr for Username {
     }
 }
 
-/// A password as it was typed; it is never shown. 8 to 256 bytes: NIST SP 800-63B asks for at least 8 characters and no
-/// rules beside, and the bound above keeps hashing short.
+/// A password as it was typed; it is never shown. 8 to 256 characters: NIST SP 800-63B asks for at least 8 and no rules
+/// beside, and the bound above keeps hashing short.
 #[derive(Clone)]
 pub struct Password(String);
 
@@ -100,7 +100,7 @@ impl FromStr for Password {
 
     fn from_str(text: &str) -> Result<Self, BadField> {
         (8..=256)
-            .contains(&text.len())
+            .contains(&text.chars().count())
             .then(|| Self(text.to_owned()))
             .ok_or(BadField("password", "must be 8 to 256 characters long"))
     }

@@ -36,6 +36,7 @@ pub(super) async fn signup(State(app): State<Arc<App>>, request: Request) -> Res
     let headers = request.headers().clone();
     same_site(&headers)?;
     let fields = input::fields(request).await?;
+    fields.only(&["username", "password", "email", "location", "return_to"])?;
     let back = fields.return_to();
     let made = match new_account(&fields) {
         Ok(new) => app.desk.sign_up(new, now_s()).await.map_err(Problem::from),
@@ -77,6 +78,7 @@ pub(super) async fn login(State(app): State<Arc<App>>, request: Request) -> Resu
     let headers = request.headers().clone();
     same_site(&headers)?;
     let fields = input::fields(request).await?;
+    fields.only(&["username", "password", "return_to"])?;
     let back = fields.return_to();
     let (username, password) = (fields.need("username")?.trim(), fields.need("password")?);
     let logged_in = app

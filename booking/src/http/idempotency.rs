@@ -92,7 +92,7 @@ async fn keep(app: &App, key: HeaderValue, request: Request, next: Next) -> Resu
     let key = key
         .to_str()
         .ok()
-        .filter(|key| (1..=KEY_LEN_MAX).contains(&key.len()));
+        .filter(|key| (1..=KEY_LEN_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()));
     let key = key.ok_or_else(|| {
         Problem::bad_request(format!(
             "`Idempotency-Key` must have 1 to {KEY_LEN_MAX} visible ASCII characters."

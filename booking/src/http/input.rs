@@ -9,18 +9,15 @@ use axum::extract::{Path, Request};
 use axum::http::header;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
-use super::reserve::Asked;
+use super::reserve;
+use crate::domain::draft::Wish;
 use crate::domain::{EventFilter, HoldId};
 use crate::store::Which;
 
 /// Most bytes of a body. A form with every seat of the largest venue is smaller.
-const BODY_BYTES_MAX: usize = 16 * 1024;
-
-/// Most seats looked at in one request, whatever the limit a fan has.
-const NAMED_MAX: usize = 1000;
+pub(super) const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Longest path that a page leads back to.
 const PATH_BYTES_MAX: usize = 2000;
@@ -165,8 +162,9 @@ pub(super) async fn fields(request: Request) -> Result<Fields, Problem> {
                 .collect(),
         ));
     }
-    let object: HashMap<String, serde_json::Value> = serde_json::from_slice(&body)
-        .map_err(|error| Problem::bad_request(format!("The body is no JSON object: {error}.")))?;
+    let serde_json::Value::Object(object) = parsed(&body)? else {
+        return Err(Problem::bad_request("The body must be a JSON object."));
+    };
     let text = |(name, value)| match value {
         serde_json::Value::String(text) => Ok(Some((name, text))),
         serde_json::Value::Null => Ok(None),
@@ -176,25 +174,16 @@ pub(super) async fn fields(request: Request) -> Result<Fields, Problem> {
     Ok(Fields(fields.collect::<Result<_, _>>()?))
 }
 
-/// A body that must be JSON of this shape.
-pub(super) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
-    if !is_json(&request)? {
-        return Err(Problem::unsupported_body());
-    }
-    let body = whole(request.into_body()).await?;
-    serde_json::from_slice(&body).map_err(|error| match error.is_data() {
-        true => Problem::bad_field(format!("In the body: {error}.")),
-        false => Problem::bad_request(format!("The body is no JSON: {error}.")),
-    })
-}
-
 /// A body that must be JSON, of whatever shape and at most so many bytes.
 pub(super) async fn document(request: Request, bytes_max: usize) -> Result<serde_json::Value, Problem> {
-    if !is_json(&request)? {
-        return Err(Problem::unsupported_body());
+    if !matches!(is_json(&request), Ok(true)) {
+        return Err(Problem::no_json());
     }
-    let body = whole_within(request.into_body(), bytes_max).await?;
-    serde_json::from_slice(&body)
+    parsed(&whole_within(request.into_body(), bytes_max).await?)
+}
+
+fn parsed(body: &[u8]) -> Result<serde_json::Value, Problem> {
+    serde_json::from_slice(body)
         .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}.")))
 }
 
@@ -219,32 +208,14 @@ fn is_json(request: &Request) -> Result<bool, Problem> {
 }
 
 /// The names of seats in a JSON body, or what a page's form asks for.
-pub(super) async fn seats(request: Request) -> Result<Asked, Problem> {
-    #[derive(serde::Deserialize)]
-    struct Named {
-        seats: Vec<String>,
-    }
+pub(super) async fn seats(request: Request) -> Result<Wish, Problem> {
     let is_json = is_json(&request)?;
     let body = whole(request.into_body()).await?;
-    let asked = if is_json {
-        let named: Named = serde_json::from_slice(&body).map_err(|error| {
-            let text = format!("The body is not {{\"seats\": [\"A-1\", ...]}}: {error}.");
-            if error.is_data() {
-                Problem::unreadable_seats(text)
-            } else {
-                Problem::bad_request(text)
-            }
-        })?;
-        Asked::Seats(named.seats)
-    } else {
-        Asked::from_form(&body)?
-    };
-    match &asked {
-        Asked::Seats(seats) if seats.len() > NAMED_MAX => Err(Problem::unreadable_seats(format!(
-            "More than {NAMED_MAX} seats were named."
-        ))),
-        _ => Ok(asked),
+    if is_json {
+        let named = Wish::read_seats(&parsed(&body)?);
+        return named.map_err(|mistakes| Problem::unreadable_seats(mistakes.to_string()));
     }
+    reserve::from_form(&body)
 }
 
 async fn whole(body: Body) -> Result<Bytes, Problem> {

@@ -285,11 +285,6 @@ pub(super) async fn review(
     segment: Segment,
     request: Request,
 ) -> Result<Response, Problem> {
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Decision {
-        accept: bool,
-    }
     let id: OrderId = input::id(segment)?;
     let headers = request.headers().clone();
     same_site(&headers)?;
@@ -298,7 +293,11 @@ pub(super) async fn review(
     if !sees_to_it {
         return Err(Problem::role_needed("an organiser, for their own events"));
     }
-    let Decision { accept } = input::json(request).await?;
+    let body = input::document(request, input::BODY_BYTES_MAX).await?;
+    let told = body.as_object().filter(|told| told.len() == 1);
+    let accept = told
+        .and_then(|told| told.get("accept")?.as_bool())
+        .ok_or_else(|| Problem::bad_field("The body must be {\"accept\": true} or {\"accept\": false}."))?;
     let decided = app
         .fulfilment
         .apply(&id, &Event::ReviewDecided { accept })

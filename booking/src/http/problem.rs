@@ -78,6 +78,13 @@ impl Problem {
         )
     }
 
+    pub(crate) fn no_json() -> Self {
+        Self {
+            detail: "This call takes JSON: send the body as application/json.".to_owned(),
+            ..Self::unsupported_body()
+        }
+    }
+
     pub(crate) fn body_too_large(bytes_max: usize) -> Self {
         let detail = format!("A body may have at most {bytes_max} bytes.");
         Self::new(
@@ -111,13 +118,6 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "wrong-login", "Not logged in", detail)
     }
 
-    pub(crate) fn too_many_logins(left: Duration) -> Self {
-        let minutes = left.as_secs().div_ceil(60).max(1);
-        let detail = format!("Too many tries. Wait {minutes} min, then try again.");
-        let problem = Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too-many-tries",
-            "Too many tries",
     pub(crate) fn wrong_password() -> Self {
         let detail = "This is not the account's password. Nothing was changed.";
         Self::new(
@@ -128,6 +128,13 @@ impl Problem {
         )
     }
 
+    pub(crate) fn too_many_logins(left: Duration) -> Self {
+        let minutes = left.as_secs().div_ceil(60).max(1);
+        let detail = format!("Too many tries. Wait {minutes} min, then try again.");
+        let problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-tries",
+            "Too many tries",
             detail,
         );
         problem.retry_after(u32::try_from(left.as_secs()).unwrap_or(u32::MAX).max(1))
@@ -254,6 +261,10 @@ impl Problem {
         )
     }
 
+    pub(crate) fn not_yours(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not-yours", "Not yours", detail)
+    }
+
     pub(crate) fn refund_refused(detail: &str) -> Self {
         Self::new(StatusCode::CONFLICT, "no-refund", "No refund", detail)
     }
@@ -271,10 +282,6 @@ impl Problem {
     pub(crate) fn ticket_void() -> Self {
         let detail = "This ticket is void: its order was refunded or called off.";
         Self::new(StatusCode::CONFLICT, "ticket-void", "Void", detail)
-    pub(crate) fn not_yours(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "not-yours", "Not yours", detail)
-    }
-
     }
 
     pub(crate) fn ticket_superseded() -> Self {

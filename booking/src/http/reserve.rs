@@ -6,107 +6,52 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 
 use super::App;
 use super::guard::COMMAND;
 use super::idempotency::hold_name;
 use super::input::{self, Segment};
+use super::organiser::bad_draft;
 use super::problem::Problem;
 use super::showtimes::{no_showtime, with_stock};
 use super::wire::{HoldJson, ReleasedJson};
+use crate::domain::draft::{BestAvailable, Wish};
 use crate::domain::{Hold, HoldId, HoldOutcome, HoldRequest, Owner, Seat, ShowtimeDetail, ShowtimeId};
 use crate::live::BestWish;
 use crate::store::Which;
 
-/// The body: one of three ways to say which seats.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Reserve {
-    showtime: i64,
-    seats: Option<Vec<String>>,
-    best_available: Option<BestAvailable>,
-    section: Option<String>,
-    quantity: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct BestAvailable {
-    quantity: u32,
-    section: Option<String>,
-    max_price: Option<i64>,
-    #[serde(default)]
-    accessible: bool,
-}
-
-/// What is asked for.
-pub(super) enum Asked {
-    Seats(Vec<String>),
-    Best(BestAvailable),
-    Open { section: String, quantity: u32 },
-}
-
-impl Asked {
-    /// What a page's form sends: `best`, or `section` with `quantity`, or `seats` as often as there are.
-    pub(super) fn from_form(body: &[u8]) -> Result<Self, Problem> {
-        let fields: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
-        let field = |wanted: &str| {
-            fields
-                .iter()
-                .find(|(name, _)| name == wanted)
-                .map(|(_, value)| value)
-        };
-        let number = |name: &str, text: &String| {
-            let number: Result<u32, _> = text.parse();
-            number.map_err(|_| Problem::bad_field(format!("`{name}` must be a whole number, from 1.")))
-        };
-        if let Some(best) = field("best") {
-            return Ok(Self::Best(BestAvailable {
-                quantity: number("best", best)?,
-                section: None,
-                max_price: None,
-                accessible: false,
-            }));
-        }
-        if let (Some(section), Some(quantity)) = (field("section"), field("quantity")) {
-            return Ok(Self::Open {
-                section: section.clone(),
-                quantity: number("quantity", quantity)?,
-            });
-        }
-        let seats = fields.into_iter().filter(|(name, _)| name == "seats");
-        Ok(Self::Seats(seats.map(|(_, seat)| seat).collect()))
+/// What a page's form asks for: `best`, or `section` with `quantity`, or `seats` as often as there are.
+pub(super) fn from_form(body: &[u8]) -> Result<Wish, Problem> {
+    let fields: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
+    let field = |wanted: &str| {
+        fields
+            .iter()
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| value)
+    };
+    let number = |name: &str, text: &String| {
+        let number: Result<u32, _> = text.parse();
+        number.map_err(|_| Problem::bad_field(format!("`{name}` must be a whole number, from 1.")))
+    };
+    if let Some(best) = field("best") {
+        return Ok(Wish::Best(BestAvailable::anywhere(number("best", best)?)));
     }
-}
-
-impl Reserve {
-    fn asked(self) -> Result<(ShowtimeId, Asked), Problem> {
-        let showtime = self
-            .showtime
-            .to_string()
-            .parse()
-            .map_err(|error| Problem::bad_field(format!("`showtime`: {error}.")))?;
-        let asked = match (self.seats, self.best_available, self.section, self.quantity) {
-            (Some(seats), None, None, None) => Asked::Seats(seats),
-            (None, Some(best), None, None) => Asked::Best(best),
-            (None, None, Some(section), Some(quantity)) => Asked::Open { section, quantity },
-            _ => {
-                let ways =
-                    "Say which seats in one way: `seats`, or `best_available`, or `section` with `quantity`.";
-                return Err(Problem::bad_field(ways));
-            }
-        };
-        Ok((showtime, asked))
+    if let (Some(section), Some(quantity)) = (field("section"), field("quantity")) {
+        return Ok(Wish::Open {
+            section: section.clone(),
+            quantity: number("quantity", quantity)?,
+        });
     }
+    let seats = fields.into_iter().filter(|(name, _)| name == "seats");
+    Ok(Wish::Seats(seats.map(|(_, seat)| seat).collect()))
 }
 
 /// `POST /reserve`: all of it is held, or nothing.
 pub(super) async fn reserve(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let owner = app.writer(request.headers()).await?.owner();
     let name = hold_name(&request);
-    let body: Reserve = input::json(request).await?;
-    let (id, asked) = body.asked()?;
+    let body = input::document(request, input::BODY_BYTES_MAX).await?;
+    let (id, asked) = Wish::read(&body).map_err(|mistakes| bad_draft(&mistakes))?;
     let showtime = app.showtime(id).await?;
     Ok(match app.hold(&showtime, asked, &owner, name).await {
         Ok(hold) => app.held_answer(&hold, format!("/holds/{}", hold.id)).await,
@@ -124,7 +69,7 @@ impl App {
     pub(super) async fn hold(
         &self,
         showtime: &ShowtimeDetail,
-        asked: Asked,
+        asked: Wish,
         owner: &Owner,
         (mut hold_id, again): (HoldId, bool),
     ) -> Result<Hold, Problem> {
@@ -143,7 +88,7 @@ impl App {
             quantity => Ok(quantity),
         };
         let outcome = match &asked {
-            Asked::Seats(named) => {
+            Wish::Seats(named) => {
                 let request = HoldRequest::new(named, map, limit)?;
                 let taken = self.live.taken(id, request.seats(), owner).await;
                 let outcome = if taken.is_empty() {
@@ -159,11 +104,11 @@ impl App {
                 }
                 outcome
             }
-            Asked::Best(best) => {
-                if best.max_price.is_some_and(|price| price < 0) {
-                    return Err(Problem::bad_field(
-                        "`max_price` is an amount in minor units, from 0.",
-                    ));
+            Wish::Best(best) => {
+                if let Some(section) = &best.section
+                    && !map.rows.iter().any(|row| row.section == *section)
+                {
+                    return Err(no_section(section, "with seats to choose from"));
                 }
                 let wish = BestWish {
                     quantity: within(best.quantity)?,
@@ -175,13 +120,9 @@ impl App {
                     .hold_best(id, &wish, owner, &hold_id, ttl, limit)
                     .await?
             }
-            Asked::Open { section, quantity } => {
-                let known = map.open_section(section).ok_or_else(|| {
-                    let text: String = section.chars().take(40).collect();
-                    Problem::bad_field(format!(
-                        "`section`: {text:?} is no section for general admission here."
-                    ))
-                })?;
+            Wish::Open { section, quantity } => {
+                let known = map.open_section(section);
+                let known = known.ok_or_else(|| no_section(section, "for general admission"))?;
                 let quantity = within(*quantity)? as usize;
                 self.store
                     .hold_open(id, known, quantity, owner, hold_id, ttl, limit)
@@ -215,6 +156,11 @@ impl App {
             Ok(None) | Err(_) => response,
         }
     }
+}
+
+fn no_section(named: &str, of_kind: &str) -> Problem {
+    let text: String = named.chars().take(40).collect();
+    Problem::bad_field(format!("`section`: {text:?} is no section {of_kind} here."))
 }
 
 /// Why nothing was held.

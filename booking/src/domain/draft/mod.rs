@@ -1,4 +1,4 @@
-//! What an organiser sends, read from JSON into drafts: every value within its bounds, and every mistake with its place.
+//! What an organiser sends, and which seats a fan asks for, read from JSON into drafts: every value within its bounds, and every mistake with its place.
 //! Pure; what only the database knows (whether a venue exists, what time it is) is checked where the draft is stored.
 
 mod event;
@@ -6,8 +6,10 @@ mod import;
 mod mistakes;
 mod reader;
 mod venue;
+mod wish;
 
 pub use event::{EventChange, EventDraft, SHOWTIMES_MAX, Start, VenueRef};
 pub use import::Import;
 pub use mistakes::{Mistake, Mistakes};
 pub use venue::VenueDraft;
+pub use wish::{BestAvailable, Wish};

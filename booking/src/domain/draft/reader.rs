@@ -121,6 +121,15 @@ impl<'a> Part<'a> {
         number
     }
 
+    /// Yes or no.
+    pub(super) fn flag(&self, mistakes: &mut Mistakes) -> Option<bool> {
+        let flag = self.value.as_bool();
+        if flag.is_none() {
+            mistakes.add(&self.place, "must be true or false");
+        }
+        flag
+    }
+
     /// The text, if it is one; no mistake if not.
     pub(super) fn as_text(&self) -> Option<&'a str> {
         self.value.as_str()

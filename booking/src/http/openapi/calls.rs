@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::shapes::{named, of_type, text};
+use super::shapes::{body, named, of_type, text};
 
 /// One call.
 struct Call {
@@ -119,12 +119,6 @@ fn list(items: &str, name: &str) -> Value {
     json!({ "type": "object", "required": [name], "properties": properties })
 }
 
-fn body(required: &[&str], properties: Value) -> Value {
-    json!({
-        "type": "object", "required": required, "properties": properties, "additionalProperties": false,
-    })
-}
-
 fn catalogue() -> Vec<Call> {
     let words = |what| json!({ "type": "string", "maxLength": what });
     vec![
@@ -158,24 +152,37 @@ fn catalogue() -> Vec<Call> {
         .open()
         .query("mine", of_type("boolean"), "With the caller's own; private then.")
         .answers(200, of_type("object")),
+        Call::new(
+            "get",
+            "/showtimes/{showtime}/seats/stream",
+            "Every change of a seat, as server-sent events without an end; `Last-Event-ID` goes on from there.",
+        )
+        .open()
+        .gives("text/event-stream"),
     ]
 }
 
 fn accounts() -> Vec<Call> {
-    let password = || json!({ "type": "string", "minLength": 8, "maxLength": 200 });
+    let password = || json!({ "type": "string", "minLength": 8, "maxLength": 256 });
+    let username = || segment("username");
+    let back = || json!({ "type": "string", "description": "Where a form leads back to." });
+    let confirmed = || body(&["password"], json!({ "password": text() }));
     vec![
         Call::new("post", "/signup", "Makes an account and logs it in.")
             .open()
             .takes(body(
                 &["username", "password"],
-                json!({ "username": text(), "password": password(), "email": text(), "location": text() }),
+                json!({
+                    "username": username(), "password": password(), "email": text(),
+                    "location": { "type": "string", "maxLength": 100 }, "return_to": back(),
+                }),
             ))
             .answers(201, named("LoggedIn")),
         Call::new("post", "/login", "Logs in.")
             .open()
             .takes(body(
                 &["username", "password"],
-                json!({ "username": text(), "password": text() }),
+                json!({ "username": text(), "password": text(), "return_to": back() }),
             ))
             .answers(200, named("LoggedIn")),
         Call::new("post", "/logout", "Ends this login.")
@@ -197,6 +204,16 @@ fn accounts() -> Vec<Call> {
             ))
             .says_nothing(),
         Call::new("get", "/account", "One's own account.").answers(200, named("Account")),
+        Call::new(
+            "delete",
+            "/account",
+            "Takes everything personal out of it, for good. Asks for the password again.",
+        )
+        .takes(confirmed())
+        .says_nothing(),
+        Call::new("post", "/account/delete", "The same, for clients without DELETE.")
+            .takes(confirmed())
+            .says_nothing(),
         Call::new("get", "/jwks.json", "What user tokens are verified with.")
             .open()
             .answers(200, of_type("object")),
@@ -301,8 +318,22 @@ fn orders() -> Vec<Call> {
     ]
 }
 
+/// What others call.
+fn machines() -> Vec<Call> {
+    vec![
+        Call::new(
+            "post",
+            "/payments/webhook",
+            "What the payment provider says unasked, signed in `Stripe-Signature` over the raw body.",
+        )
+        .open()
+        .takes(of_type("object"))
+        .says_nothing(),
+    ]
+}
+
 fn organisers() -> Vec<Call> {
-    let start = || body(&["starts_at"], json!({ "starts_at": text() }));
+    let start = || named("Start");
     let found = || of_type("object");
     vec![
         Call::new(
@@ -310,7 +341,7 @@ fn organisers() -> Vec<Call> {
             "/venues",
             "Makes a venue with its seat map, which never changes.",
         )
-        .takes(found())
+        .takes(named("NewVenue"))
         .answers(201, found()),
         Call::new(
             "get",
@@ -320,10 +351,10 @@ fn organisers() -> Vec<Call> {
         .open()
         .answers(200, found()),
         Call::new("post", "/events", "Puts an event on.")
-            .takes(found())
+            .takes(named("NewEvent"))
             .answers(201, named("Event")),
         Call::new("patch", "/events/{event}", "Changes what is said of an event.")
-            .takes(found())
+            .takes(named("EventChange"))
             .answers(200, named("Event")),
         Call::new("post", "/events/{event}/cancel", "Calls an event off, for good.").answers(200, found()),
         Call::new("post", "/events/{event}/showtimes", "Adds a showtime.")
@@ -343,14 +374,17 @@ fn organisers() -> Vec<Call> {
             "/import",
             "Venues and events in one document: all of it, or nothing.",
         )
-        .takes(found())
+        .takes(named("Import"))
         .answers(200, found()),
         Call::new(
             "post",
             "/accounts/{username}/role",
             "Gives an account a role; by admins.",
         )
-        .takes(body(&["role"], json!({ "role": text() })))
+        .takes(body(
+            &["role"],
+            json!({ "role": { "enum": ["fan", "organiser", "staff", "admin"] } }),
+        ))
         .answers(200, found()),
         Call::new(
             "get",
@@ -374,10 +408,15 @@ fn organisers() -> Vec<Call> {
 
 pub(super) fn paths() -> Value {
     let mut paths = Map::new();
-    for call in [catalogue(), accounts(), seats(), orders(), organisers()]
-        .into_iter()
-        .flatten()
-    {
+    let all = [
+        catalogue(),
+        accounts(),
+        seats(),
+        orders(),
+        machines(),
+        organisers(),
+    ];
+    for call in all.into_iter().flatten() {
         let path = paths
             .entry(call.path.to_owned())
             .or_insert_with(|| Value::Object(Map::new()));

@@ -30,7 +30,9 @@ fn document() -> Value {
             "title": "Tidegate booking",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Events, seats, orders and tickets. Writing calls take an `Idempotency-Key`: the same call \
-                            again under the same key is answered as the first one was. Where the waiting room is \
+                            again under the same key is answered as the first one was. A call whose process died before \
+                            its answer was written down can be made again after 20 s: a hold and an order are then \
+                            found, anything else is carried out a second time. Where the waiting room is \
                             required, holding seats needs the edge's assertion, which the edge adds by itself.",
         },
         "security": [{ "login": [] }, { "cookie": [] }],

@@ -14,6 +14,8 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::routing::{get, patch, post};
 
+pub(super) use problems::bad_draft;
+
 use super::caller::same_site;
 use super::problem::Problem;
 use super::{App, changes};

@@ -41,7 +41,7 @@ pub(super) fn refused(what: &str, error: OrganiseError) -> Problem {
 }
 
 /// What was sent cannot be taken: the first mistake as text, all of them with their places in `errors`.
-pub(super) fn bad_draft(mistakes: &Mistakes) -> Problem {
+pub(in crate::http) fn bad_draft(mistakes: &Mistakes) -> Problem {
     let mut problem = Problem::bad_field(mistakes.to_string());
     problem.more.insert("errors".to_owned(), json!(mistakes.list()));
     if mistakes.more() > 0 {

@@ -22,7 +22,9 @@ pub(super) async fn give(
         return Err(problems::wrong_role("Admins"));
     }
     let username: Username = input::id(segment)?;
-    let role: Role = input::fields(request).await?.need("role")?.parse()?;
+    let fields = input::fields(request).await?;
+    fields.only(&["role"])?;
+    let role: Role = fields.need("role")?.parse()?;
     let nobody = || Problem::not_found(format!("There is no account {:?}.", username.as_str()));
     let found = app.store.account_named(&username.folded()).await?;
     let (account, _) = found.ok_or_else(nobody)?;
