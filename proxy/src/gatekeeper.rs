@@ -51,7 +51,7 @@ pub struct Head<'a> {
 /// A head that may be believed, and what it says.
 pub struct Judged<'a> {
     canonical: Canonical<'a>,
-    site: Option<Authority<'a>>,
+    site: Authority<'a>,
     client: IpAddr,
     secure: bool,
     peer_is_trusted: bool,
@@ -149,6 +149,7 @@ impl Gatekeeper {
     pub fn judge<'a>(&self, head: &Head<'a>) -> Result<Judged<'a>, Problem> {
         let shared = &self.shared;
         let judged = (|| {
+            hygiene::check_method(head.method)?;
             raw::check(head.raw, head.headers.contains_key(TRANSFER_ENCODING))?;
             let canonical = path::canonicalise(head.target)?;
             let site = hygiene::check(
@@ -194,10 +195,10 @@ impl Gatekeeper {
                 Outcome::Stream(opened) => Step::Stream(opened),
             };
         }
-        let host = judged.site.map(|site| site.host);
+        let host = judged.site.host;
         let found = self
             .matcher
-            .find(host, head.method, head.headers, &judged.canonical.path);
+            .find(Some(host), head.method, head.headers, &judged.canonical.path);
         let route = match found {
             Ok(Some(route)) => &self.targets[route],
             Ok(None) => return self.refuse(cases::not_found()),

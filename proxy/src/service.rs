@@ -54,8 +54,9 @@ impl Service {
         }
     }
 
-    /// Has the request judged, and reads the body of one that is for Tidegate itself.
-    async fn step(&self, session: &mut Session) -> Step {
+    /// Has the request judged, and reads the body of one that is for Tidegate itself. Says too whether another request may
+    /// follow on the connection: where this one was not understood, nobody knows where the next one begins.
+    async fn step(&self, session: &mut Session) -> (Step, bool) {
         let peer = peer(session);
         let raw = match session.as_downstream() {
             ServerSession::H1(http1) => http1.get_headers_raw_bytes(),
@@ -64,21 +65,21 @@ impl Service {
         let sent = head(session.req_header(), &raw, peer);
         let judged = match self.gatekeeper.judge(&sent) {
             Ok(judged) => judged,
-            Err(problem) => return problem.into(),
+            Err(problem) => return (problem.into(), false),
         };
         if !self.gatekeeper.is_ours(&judged) {
-            return self.gatekeeper.step(&sent, &judged, Bytes::new()).await;
+            return (self.gatekeeper.step(&sent, &judged, Bytes::new()).await, true);
         }
         let kept = session.req_header().clone();
         let body = match timeout(BODY_WITHIN, read_body(session)).await {
             Ok(Ok(body)) => body,
-            Ok(Err(problem)) => return problem.into(),
-            Err(_) => return cases::body_too_slow(BODY_WITHIN).into(),
+            Ok(Err(problem)) => return (problem.into(), false),
+            Err(_) => return (cases::body_too_slow(BODY_WITHIN).into(), false),
         };
         let sent = head(&kept, &raw, peer);
         match self.gatekeeper.judge(&sent) {
-            Ok(judged) => self.gatekeeper.step(&sent, &judged, body).await,
-            Err(problem) => problem.into(),
+            Ok(judged) => (self.gatekeeper.step(&sent, &judged, body).await, true),
+            Err(problem) => (problem.into(), false),
         }
     }
 }
@@ -106,7 +107,7 @@ async fn read_body(session: &mut Session) -> std::result::Result<Bytes, Problem>
         return Ok(Bytes::new());
     }
     let mut body = BytesMut::new();
-    while let Ok(Some(part)) = session.read_request_body().await {
+    while let Some(part) = session.read_request_body().await.map_err(|_| unreadable_body())? {
         body.extend_from_slice(&part);
         if body.len() > BODY_MAX {
             return Err(cases::body_too_large(BODY_MAX));
@@ -115,8 +116,12 @@ async fn read_body(session: &mut Session) -> std::result::Result<Bytes, Problem>
     Ok(body.freeze())
 }
 
-/// Writes an answer of ours.
-async fn respond(session: &mut Session, answer: Answer, cookies: Vec<HeaderValue>) -> Result<()> {
+fn unreadable_body() -> Problem {
+    cases::bad_request("the body ends too early, or its chunks are malformed")
+}
+
+/// Writes an answer of ours; after the last one the connection closes.
+async fn respond(session: &mut Session, answer: Answer, cookies: Vec<HeaderValue>, last: bool) -> Result<()> {
     let mut header = ResponseHeader::build(answer.status, Some(answer.headers.len() + 4))?;
     for (name, value) in answer.headers {
         header.append_header(name, value)?;
@@ -130,7 +135,7 @@ async fn respond(session: &mut Session, answer: Answer, cookies: Vec<HeaderValue
     let head = session.req_header();
     let bodiless = head.method == Method::HEAD || answer.body.is_empty();
     let unread = head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
-    if unread && !session.as_downstream_mut().is_body_done() {
+    if last || unread && !session.as_downstream_mut().is_body_done() {
         // A body that nobody reads is not taken for the next request.
         session.set_keepalive(None);
     }
@@ -139,6 +144,16 @@ async fn respond(session: &mut Session, answer: Answer, cookies: Vec<HeaderValue
         session.write_response_body(Some(answer.body), true).await?;
     }
     Ok(())
+}
+
+/// What to tell a client over whose request forwarding it failed; nothing to one who has gone.
+fn what_the_client_did(error: &ErrorType) -> Option<Problem> {
+    match error {
+        ErrorType::ReadTimedout => Some(cases::body_too_slow(READ_WITHIN)),
+        // Malformed chunks are an error of the framework's own making.
+        ErrorType::Custom(_) | ErrorType::InvalidHTTPHeader => Some(unreadable_body()),
+        _ => None,
+    }
 }
 
 #[async_trait]
@@ -162,7 +177,8 @@ impl ProxyHttp for Service {
         if ctx.pass.is_some() {
             return Ok(false);
         }
-        let answer = match self.step(session).await {
+        let (step, believed) = self.step(session).await;
+        let answer = match step {
             Step::Forward(pass) => {
                 ctx.pass = Some(pass);
                 return Ok(false);
@@ -171,7 +187,7 @@ impl ProxyHttp for Service {
             // Streams begin with a bodiless GET, and those were looked at before.
             Step::Stream(_) => cases::bad_request("a stream begins with a GET that has no body").into(),
         };
-        respond(session, answer, Vec::new()).await?;
+        respond(session, answer, Vec::new(), !believed).await?;
         Ok(true)
     }
 
@@ -239,7 +255,18 @@ impl ProxyHttp for Service {
             can_reuse_downstream: false,
         };
         if *error.esource() == ErrorSource::Downstream {
-            return gone;
+            let Some(problem) = what_the_client_did(error.etype()) else {
+                return gone;
+            };
+            if session.response_written().is_some() {
+                return gone;
+            }
+            let error_code = problem.status.as_u16();
+            let written = respond(session, problem.into(), Vec::new(), true).await;
+            return FailToProxy {
+                error_code: if written.is_ok() { error_code } else { 0 },
+                ..gone
+            };
         }
         let problem = match (error.esource(), error.etype()) {
             (_, ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout) => {
@@ -257,7 +284,7 @@ impl ProxyHttp for Service {
         }
         let error_code = problem.status.as_u16();
         // Cookies of a visit that began with this very request must not be lost with the origin's answer.
-        let written = respond(session, problem.into(), pass.cookies).await;
+        let written = respond(session, problem.into(), pass.cookies, false).await;
         FailToProxy {
             error_code: if written.is_ok() { error_code } else { 0 },
             ..gone

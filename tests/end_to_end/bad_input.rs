@@ -5,6 +5,7 @@ mod connections;
 mod floods;
 mod frames;
 mod headers;
+mod malformed;
 mod paths;
 mod tokens;
 

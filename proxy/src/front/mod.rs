@@ -1,8 +1,8 @@
 //! The connection before any framework sees it: heads are read here against one deadline, what Tidegate answers itself
 //! is answered on the spot, and the rest goes to Pingora with what was read.
 //!
-//! It is here for three things that Pingora's own accept loop does not give. A head that trickles in byte by byte is cut
-//! off as a whole, not restarted by every byte. The waiting page, the answer to most of a surge, costs one read, one
+//! It is here for four things that Pingora's own accept loop does not give. A head that trickles in byte by byte is cut
+//! off as a whole, not restarted by every byte. One that cannot be read is told so in a problem document. The waiting page, the answer to most of a surge, costs one read, one
 //! write and no proxy session. And a socket that begins to wait is simply handed on.
 
 mod connection;
@@ -30,7 +30,7 @@ use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::connection::Connection;
-use self::head::{End, HEAD_BYTES_MAX, Head, is_plainly_a_visit};
+use self::head::{End, HEAD_BYTES_MAX, Head};
 use crate::gatekeeper::{Gatekeeper, Pass, Step};
 use crate::line::{self, Answer};
 use crate::request::problem::{Problem, cases};
@@ -42,6 +42,10 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 const IDLE_MAX: Duration = Duration::from_secs(60);
 /// An answer that is not taken within this ends the connection.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// After its last answer a connection is read for so long and so far before it is dropped: what was under way when the
+/// answer left, over the worst of networks.
+const UNREAD_WITHIN: Duration = Duration::from_secs(1);
+const UNREAD_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes read at once. Nearly every head fits.
 const READ: usize = 4 * 1024;
 
@@ -89,7 +93,7 @@ impl Front {
                 } => {
                     heads.read.advance(len);
                     if !write(&mut connection, &answer, bodiless, last).await || last {
-                        let _ = timeout(WRITE_WITHIN, connection.shutdown()).await;
+                        close(connection).await;
                         return;
                     }
                     continue;
@@ -120,15 +124,23 @@ impl Front {
     /// Looks at a request, unless Pingora has to read it anyway.
     async fn look(&self, raw: &[u8], peer: IpAddr) -> Looked {
         let shared = self.gatekeeper.shared();
-        if is_plainly_a_visit(raw, &shared.prefix) {
-            return Looked::Pass(None);
-        }
-        let Some(head) = Head::read(raw) else {
-            return Looked::Pass(None);
+        let head = match Head::read(raw, &shared.prefix) {
+            Ok(Some(head)) => head,
+            Ok(None) => return Looked::Pass(None),
+            Err(problem) => {
+                shared.metrics.request("refused");
+                return Looked::Answer {
+                    answer: problem.into(),
+                    bodiless: false,
+                    last: true,
+                };
+            }
         };
         let sent = head.as_sent(raw, peer);
         // After a head that has two readings nobody knows where the next one begins.
         let (step, believed) = match self.gatekeeper.judge(&sent) {
+            // Bodies are Pingora's to read.
+            Ok(judged) if head.has_body() && self.gatekeeper.is_ours(&judged) => return Looked::Pass(None),
             Ok(judged) => (self.gatekeeper.step(&sent, &judged, Bytes::new()).await, true),
             Err(problem) => (problem.into(), false),
         };
@@ -136,8 +148,9 @@ impl Front {
             Step::Forward(pass) => Looked::Pass(Some(pass)),
             Step::Stream(opened) => Looked::Stream(opened),
             Step::Answer(answer) => {
-                let last = !believed || shared.is_stopping() || !head.keeps_alive();
-                let bodiless = head.is_bodiless();
+                // A body that nobody reads is not taken for the next request.
+                let last = !believed || shared.is_stopping() || !head.keeps_alive() || head.has_body();
+                let bodiless = head.is_answered_bodiless();
                 Looked::Answer {
                     answer,
                     bodiless,
@@ -151,7 +164,7 @@ impl Front {
     async fn refuse(&self, mut connection: Connection, problem: Problem) {
         self.gatekeeper.shared().metrics.request("refused");
         if write(&mut connection, &problem.into(), false, true).await {
-            let _ = timeout(WRITE_WITHIN, connection.shutdown()).await;
+            close(connection).await;
         }
     }
 }
@@ -280,6 +293,23 @@ async fn write(connection: &mut Connection, answer: &Answer, bodiless: bool, las
         connection.flush().await
     };
     matches!(timeout(WRITE_WITHIN, written).await, Ok(Ok(())))
+}
+
+/// Closes after the last answer. What the client goes on sending is read for a moment: a connection that is closed over
+/// unread bytes is reset, and the answer is lost with it (RFC 9112, section 9.6).
+async fn close(mut connection: Connection) {
+    let _ = timeout(WRITE_WITHIN, connection.shutdown()).await;
+    let unread = async {
+        let mut unread = BytesMut::new();
+        let mut left = UNREAD_BYTES_MAX;
+        while let Ok(read @ 1..) = read(&mut connection, &mut unread).await
+            && read < left
+        {
+            left -= read;
+            unread.clear();
+        }
+    };
+    let _ = timeout(UNREAD_WITHIN, unread).await;
 }
 
 /// Counts a request under way until dropped.

@@ -38,7 +38,7 @@ pub struct Asked<'a> {
     /// The canonical path and the query, as they are forwarded.
     pub target: &'a str,
     /// Which site it was for.
-    pub site: Option<Authority<'a>>,
+    pub site: Authority<'a>,
     /// Whether the client spoke TLS.
     pub secure: bool,
     /// Whom it came from.
@@ -119,8 +119,9 @@ fn is_foreign(asked: &Asked<'_>) -> bool {
     let Some(origin) = asked.headers.get(http::header::ORIGIN) else {
         return false;
     };
-    let ours = origin.to_str().ok().zip(asked.site.as_ref());
-    !ours.is_some_and(|(origin, site)| crate::request::host::is_same_origin(origin, site, asked.secure))
+    !origin
+        .to_str()
+        .is_ok_and(|origin| crate::request::host::is_same_origin(origin, &asked.site, asked.secure))
 }
 
 fn jwks(shared: &Shared, method: &Method) -> Answer {

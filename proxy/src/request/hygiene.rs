@@ -1,8 +1,8 @@
 //! Headers that two programs could read differently are refused before anything is decided on them.
 //!
-//! Pingora already refuses duplicate `Content-Length`, spaces before the colon and broken chunking; what it lets pass
-//! (both body lengths at once, no `Host`, strange upgrades) is refused here, and the cheap checks are made twice
-//! rather than left to one parser's version.
+//! The parser already refuses spaces before the colon, folded lines and control characters; what it lets pass (both body
+//! lengths at once, no `Host`, strange upgrades) is refused here. So is everything that Pingora would refuse by itself,
+//! since it closes the connection without a word.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, Uri, Version};
@@ -28,7 +28,7 @@ pub enum Refused {
     /// Anything but `chunked` over HTTP/1.1.
     #[error("Transfer-Encoding is not 'chunked' over HTTP/1.1")]
     BadTransferEncoding,
-    /// HTTP/1.1 and later need to say which host they mean.
+    /// Every request says which host it means, those over HTTP/1.0 too: nothing is forwarded without.
     #[error("the request names no host")]
     MissingHost,
     /// More than one `Host` line.
@@ -43,12 +43,27 @@ pub enum Refused {
     /// A websocket upgrade that is not a bodiless HTTP/1.1 `GET` with `Connection: upgrade`, or asks for more.
     #[error("a websocket upgrade is a GET over HTTP/1.1 with 'Connection: upgrade' and without a body")]
     BadUpgrade,
+    /// `Connection` names what is no matter of one connection, or is no list of names.
+    #[error("Connection names a header that is for more than this connection, or too many, or none")]
+    BadConnection,
     /// `CONNECT` and `TRACE` have no business at a gate.
     #[error("the method is not served here")]
     Method,
 }
 
-/// Checks a request header and returns the host it is for (`None` only for HTTP/1.0 without `Host`).
+/// Most options of `Connection` that are read, as Pingora has it.
+const OPTIONS_MAX: usize = 9;
+
+/// Refuses methods that have no business here. Their targets are of forms of their own, so that it comes before all else.
+pub fn check_method(method: &Method) -> Result<(), Refused> {
+    if matches!(*method, Method::CONNECT | Method::TRACE) {
+        Err(Refused::Method)
+    } else {
+        Ok(())
+    }
+}
+
+/// Checks a request header and returns the host it is for.
 ///
 /// `target_authority` is that of an absolute-form target, as [`super::path::canonicalise`] found it; over HTTP/2 the
 /// `:authority` stands in `uri`.
@@ -58,11 +73,9 @@ pub fn check<'a>(
     uri: &'a Uri,
     headers: &'a HeaderMap,
     target_authority: Option<&'a str>,
-) -> Result<Option<Authority<'a>>, Refused> {
-    if matches!(*method, Method::CONNECT | Method::TRACE) {
-        return Err(Refused::Method);
-    }
+) -> Result<Authority<'a>, Refused> {
     let has_body = check_lengths(version, headers)?;
+    check_connection(headers)?;
     check_upgrade(version, method, headers, has_body)?;
     host(
         version,
@@ -106,6 +119,42 @@ fn decimal(text: &[u8]) -> Option<u64> {
     }
 }
 
+/// What `Connection` names goes no further than this connection, and the framework takes it off what is forwarded. A
+/// client does not have taken off what says where a request came from or where it ends (RFC 9110, section 7.6.1).
+fn check_connection(headers: &HeaderMap) -> Result<(), Refused> {
+    let mut options = 0;
+    for line in headers.get_all(CONNECTION) {
+        for option in line.as_bytes().split(|&b| b == b',') {
+            let option = option.trim_ascii();
+            if option.is_empty() {
+                continue;
+            }
+            options += 1;
+            if options > OPTIONS_MAX || !is_name(option) || is_for_all(option) {
+                return Err(Refused::BadConnection);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a text is a token (RFC 9110, section 5.6.2), as every header's name is one.
+fn is_name(text: &[u8]) -> bool {
+    text.iter()
+        .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
+}
+
+/// Whether a header of this name is for everyone on the way, whatever `Connection` says.
+fn is_for_all(name: &[u8]) -> bool {
+    const FORWARDED: &[u8] = b"x-forwarded-";
+    name.eq_ignore_ascii_case(b"host")
+        || name.eq_ignore_ascii_case(b"content-length")
+        || name.eq_ignore_ascii_case(b"transfer-encoding")
+        || name
+            .get(..FORWARDED.len())
+            .is_some_and(|begins| begins.eq_ignore_ascii_case(FORWARDED))
+}
+
 fn check_upgrade(
     version: Version,
     method: &Method,
@@ -127,31 +176,24 @@ fn host<'a>(
     version: Version,
     headers: &'a HeaderMap,
     target: Option<&'a str>,
-) -> Result<Option<Authority<'a>>, Refused> {
+) -> Result<Authority<'a>, Refused> {
     let mut lines = headers.get_all(HOST).iter();
     let line = lines.next();
     if lines.next().is_some() {
         return Err(Refused::ManyHosts);
     }
-    let parse = |text: &'a str| Authority::parse(text).ok_or(Refused::BadHost);
     let named = line
-        .map(|line| line.to_str().map_err(|_| Refused::BadHost).and_then(parse))
+        .map(|line| line.to_str().map_err(|_| Refused::BadHost))
         .transpose()?;
-    let target = target.map(parse).transpose()?;
-    match (named, target) {
-        (Some(named), Some(target)) => {
-            let differ = !named.host.eq_ignore_ascii_case(target.host) || named.port != target.port;
-            if differ {
-                Err(Refused::HostsDiffer)
-            } else {
-                Ok(Some(target))
-            }
-        }
-        // HTTP/1.1 needs the header whatever its target says; HTTP/2 says it in `:authority`.
-        (None, _) if version == Version::HTTP_11 => Err(Refused::MissingHost),
-        (None, None) if version > Version::HTTP_11 => Err(Refused::MissingHost),
-        (named, target) => Ok(named.or(target)),
-    }
+    let host = match (named, target) {
+        // One spelling for both, as Pingora has it: what is compared otherwise by the next program is not passed on.
+        (Some(named), Some(target)) if named != target => return Err(Refused::HostsDiffer),
+        (Some(named), _) => named,
+        // HTTP/2 says it in `:authority`; before, the header is needed whatever the target says.
+        (None, Some(target)) if version > Version::HTTP_11 => target,
+        (None, _) => return Err(Refused::MissingHost),
+    };
+    Authority::parse(host).ok_or(Refused::BadHost)
 }
 
 #[cfg(test)]
@@ -159,12 +201,7 @@ mod tests {
     use super::*;
     use http::{HeaderName, HeaderValue};
 
-    fn run(
-        version: Version,
-        method: &str,
-        target: &str,
-        lines: &[(&str, &str)],
-    ) -> Result<Option<String>, Refused> {
+    fn run(version: Version, method: &str, target: &str, lines: &[(&str, &str)]) -> Result<String, Refused> {
         let headers = lines
             .iter()
             .map(|(n, v)| {
@@ -176,11 +213,10 @@ mod tests {
             .collect();
         let uri: Uri = target.parse().expect("uri");
         let method = method.parse().expect("method");
-        check(version, &method, &uri, &headers, None)
-            .map(|host| host.map(|authority| authority.host.to_owned()))
+        check(version, &method, &uri, &headers, None).map(|authority| authority.host.to_owned())
     }
 
-    fn h1(lines: &[(&str, &str)]) -> Result<Option<String>, Refused> {
+    fn h1(lines: &[(&str, &str)]) -> Result<String, Refused> {
         run(
             Version::HTTP_11,
             "POST",
@@ -191,9 +227,9 @@ mod tests {
 
     #[test]
     fn body_lengths() {
-        assert_eq!(h1(&[]), Ok(Some("h".into())));
-        assert_eq!(h1(&[("content-length", "12")]), Ok(Some("h".into())));
-        assert_eq!(h1(&[("transfer-encoding", "Chunked")]), Ok(Some("h".into())));
+        assert_eq!(h1(&[]), Ok("h".into()));
+        assert_eq!(h1(&[("content-length", "12")]), Ok("h".into()));
+        assert_eq!(h1(&[("transfer-encoding", "Chunked")]), Ok("h".into()));
         let both = [("content-length", "0"), ("transfer-encoding", "chunked")];
         assert_eq!(h1(&both), Err(Refused::TwoLengths));
         for bad in ["", "+1", "-1", "0x10", "1,1", "1 2", "99999999999999999999"] {
@@ -221,9 +257,10 @@ mod tests {
         let get = |version, target, lines: &[(&str, &str)]| run(version, "GET", target, lines);
         assert_eq!(get(Version::HTTP_11, "/", &[]), Err(Refused::MissingHost));
         assert_eq!(get(Version::HTTP_11, "http://h/", &[]), Err(Refused::MissingHost));
-        assert_eq!(get(Version::HTTP_10, "/", &[]), Ok(None));
+        assert_eq!(get(Version::HTTP_10, "/", &[]), Err(Refused::MissingHost));
+        assert_eq!(get(Version::HTTP_10, "/", &[("host", "h")]), Ok("h".into()));
         assert_eq!(get(Version::HTTP_2, "/", &[]), Err(Refused::MissingHost));
-        assert_eq!(get(Version::HTTP_2, "https://h/", &[]), Ok(Some("h".into())));
+        assert_eq!(get(Version::HTTP_2, "https://h/", &[]), Ok("h".into()));
         assert_eq!(
             get(Version::HTTP_11, "/", &[("host", "a"), ("host", "a")]),
             Err(Refused::ManyHosts)
@@ -241,7 +278,11 @@ mod tests {
         );
         assert_eq!(
             get(Version::HTTP_2, "https://a/", &[("host", "A")]),
-            Ok(Some("a".into()))
+            Err(Refused::HostsDiffer)
+        );
+        assert_eq!(
+            get(Version::HTTP_11, "http://a/", &[("host", "a")]),
+            Ok("a".into())
         );
     }
 
@@ -272,6 +313,37 @@ mod tests {
         );
         let h2c = [("host", "h"), ("upgrade", "h2c"), ("connection", "upgrade")];
         assert_eq!(ask(Version::HTTP_11, "GET", &h2c), Ok(()));
-        assert_eq!(ask(Version::HTTP_11, "TRACE", &good[..1]), Err(Refused::Method));
+        assert_eq!(check_method(&Method::TRACE), Err(Refused::Method));
+        assert_eq!(check_method(&Method::CONNECT), Err(Refused::Method));
+        assert_eq!(check_method(&Method::GET), Ok(()));
+    }
+
+    #[test]
+    fn connection_names_what_is_for_one_connection() {
+        let many = ["a"; OPTIONS_MAX + 1].join(",");
+        for good in [
+            "close",
+            "keep-alive, Upgrade",
+            "TE, X-Mine,, cookie",
+            "",
+            &many[2..],
+        ] {
+            assert_eq!(h1(&[("connection", good)]), Ok("h".into()), "{good}");
+        }
+        for bad in [
+            "Host",
+            "close, content-length",
+            "Transfer-Encoding",
+            "X-Forwarded-For",
+            "x-forwarded-anything",
+            "\"a\"",
+            "a b",
+            ":authority",
+            &many,
+        ] {
+            assert_eq!(h1(&[("connection", bad)]), Err(Refused::BadConnection), "{bad}");
+        }
+        let lines: Vec<_> = (0..=OPTIONS_MAX).map(|_| ("connection", "a")).collect();
+        assert_eq!(h1(&lines), Err(Refused::BadConnection), "over several lines");
     }
 }

@@ -1,6 +1,6 @@
 //! Requests that two programs could read differently, and headers that imitate the edge's own.
 
-use super::{LINE, admitted, full, refused, unmoved};
+use super::{LINE, admitted, full, proxy, refused, unmoved};
 use crate::support::{Sent, raw, send};
 
 #[test]
@@ -94,6 +94,11 @@ fn requests_with_two_readings_are_refused() {
             "",
         ),
         (
+            "a coding that is none",
+            format!("{host}Transfer-Encoding: identity\r\n"),
+            "hello",
+        ),
+        (
             "a space before the colon",
             format!("{host}Content-Length : 5\r\n"),
             "hello",
@@ -106,11 +111,34 @@ fn requests_with_two_readings_are_refused() {
                     "POST {path} HTTP/1.1\r\n{headers}Cookie: {cookie}\r\nConnection: close\r\n\r\n{body}"
                 );
                 let answer = raw(site, text.as_bytes());
-                assert_eq!(answer.status, 400, "{path}, {what}: {}", answer.text());
+                refused(&format!("{path}, {what}"), &answer, 400, "bad-request");
             }
         }
     });
     assert_eq!(origin.seen().len(), reached, "none of them was forwarded");
+}
+
+#[test]
+fn what_a_connection_names_stays_with_it_and_takes_nothing_of_ours_along() {
+    let (origin, tidegate) = proxy();
+    let sent = |named: &str| {
+        let text = format!(
+            "GET /free/page HTTP/1.1\r\nHost: {}\r\nX-Mine: 1\r\nX-Kept: 1\r\nConnection: close, {named}\r\n\r\n",
+            tidegate.site
+        );
+        assert_eq!(raw(&tidegate.site, text.as_bytes()).status, 200);
+        let seen = origin.seen().pop().expect("a request").join("\n");
+        seen.to_ascii_lowercase()
+    };
+    let seen = sent("X-Mine, x-request-id, Tidegate-Assertion");
+    assert!(
+        !seen.contains("x-mine") && !seen.contains("connection:"),
+        "{seen}"
+    );
+    assert!(
+        seen.contains("x-kept: 1") && seen.contains("x-request-id: "),
+        "{seen}"
+    );
 }
 
 #[test]

@@ -40,16 +40,12 @@ async fn try_open(
     asked: &Asked<'_>,
     wire: Wire,
 ) -> Result<Opened, Problem> {
-    let site = asked
-        .site
-        .as_ref()
-        .ok_or_else(|| cases::bad_request("the request names no host"))?;
     let handshake = match wire {
         Wire::Socket => Some(handshake::read(
             asked.method,
             asked.version,
             asked.headers,
-            site,
+            &asked.site,
             asked.secure,
         )?),
         Wire::Events if *asked.method != Method::GET => return Err(cases::method_not_allowed("GET")),

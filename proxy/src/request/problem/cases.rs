@@ -129,6 +129,18 @@ pub fn head_too_large(bytes_max: usize) -> Problem {
     .with("bytes_max", bytes_max)
 }
 
+/// A request head of more lines than are taken.
+pub fn too_many_header_lines(lines_max: usize) -> Problem {
+    let detail = format!("The request may have at most {lines_max} header lines.");
+    Problem::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "too-many-header-lines",
+        "The request has too many header lines",
+        detail,
+    )
+    .with("lines_max", lines_max)
+}
+
 /// A request head that was begun and not finished.
 pub fn head_too_slow(within: Duration) -> Problem {
     let seconds = within.as_secs();

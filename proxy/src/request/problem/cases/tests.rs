@@ -25,6 +25,8 @@ fn slugs_are_distinct_and_plain() {
         edge_full(5),
         draining(),
         body_too_large(10),
+        head_too_large(10),
+        too_many_header_lines(10),
         foreign_origin(),
         not_found(),
         no_such_room(),
