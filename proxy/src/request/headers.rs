@@ -68,37 +68,38 @@ pub fn is_ours(name: &HeaderName) -> bool {
     name.len() > 8 && name.starts_with(b"tidegate") && matches!(name[8], b'-' | b'_')
 }
 
-/// What a proxy in front would set and an untrusted client may not.
-const FORWARDING: [&str; 6] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-real-ip",
-];
+/// What a proxy in front would set and an untrusted client may not, beside `X-Forwarded-*`: where a request comes from,
+/// and what some origins take for its path instead of the one that was judged.
+const FORWARDING: [&str; 4] = ["forwarded", "x-real-ip", "x-original-url", "x-rewrite-url"];
+const X_FORWARDED: &str = "x-forwarded-";
 
-/// Whether a header is one of [`FORWARDING`], `_` read as `-`.
+/// Whether a header is one of [`FORWARDING`] or begins as [`X_FORWARDED`], `_` read as `-`.
 fn is_forwarding(name: &str) -> bool {
-    matches!(name.as_bytes().first(), Some(b'f' | b'x'))
-        && FORWARDING.iter().any(|known| {
-            known.len() == name.len()
-                && known
-                    .bytes()
-                    .zip(name.bytes())
-                    .all(|(k, n)| k == n || (k == b'-' && n == b'_'))
-        })
+    let is = |known: &str, name: &[u8]| {
+        known.len() == name.len()
+            && known
+                .bytes()
+                .zip(name)
+                .all(|(k, &n)| k == n || (k == b'-' && n == b'_'))
+    };
+    let name = name.as_bytes();
+    matches!(name.first(), Some(b'f' | b'x'))
+        && (name
+            .get(..X_FORWARDED.len())
+            .is_some_and(|begins| is(X_FORWARDED, begins))
+            || FORWARDING.iter().any(|known| is(known, name)))
 }
 
 /// The inbound headers to remove before a request is forwarded; call it after credentials were read, since
 /// `Tidegate-Visit-Token` is among them. Empty (and without allocation) for nearly every request.
 ///
 /// - all of Tidegate's own names, whoever sent them;
-/// - `X-Forwarded-*`, `Forwarded` and `X-Real-IP` unless the peer is trusted;
+/// - `X-Forwarded-*` and what else speaks of proxies ([`FORWARDING`]) unless the peer is trusted;
 /// - an `Upgrade` to anything but a websocket (`h2c` would tunnel requests past the gate), with its settings.
 ///
 /// Other hop-by-hop headers (`Connection` and what it names, `Keep-Alive`, `TE`, `Trailer`, `Proxy-*`) are the
-/// framework's to drop, on either side.
+/// framework's to drop, on either side, before anything of ours is added; [`super::hygiene`] sees to it that `Connection`
+/// names nothing that has to stay.
 pub fn inbound_to_strip(headers: &HeaderMap, peer_is_trusted: bool) -> Vec<HeaderName> {
     // A trusted proxy spells its headers with hyphens; underscores are somebody else's.
     let forged =
@@ -148,6 +149,12 @@ mod tests {
             ("X-Forwarded-For", "1.2.3.4"),
             ("x_forwarded_for", "1.2.3.4"),
             ("x-real-ip", "1.2.3.4"),
+            ("X-Forwarded-Prefix", "/x"),
+            ("x-forwarded_anything", "x"),
+            ("X-Original-URL", "/x"),
+            ("X_Rewrite_Url", "/x"),
+            ("x-forwarded", "kept"),
+            ("x-original-urls", "kept"),
             ("accept", "*/*"),
         ]);
         let names = |trusted| {
@@ -164,11 +171,18 @@ mod tests {
             "tidegate-visit-token",
             "tidegate_assertion",
         ];
-        assert_eq!(names(true), [&ours[..], &["x_forwarded_for"]].concat());
-        assert_eq!(
-            names(false),
-            [&ours[..], &["x-forwarded-for", "x-real-ip", "x_forwarded_for"]].concat()
-        );
+        let misspelled = ["x-forwarded_anything", "x_forwarded_for", "x_rewrite_url"];
+        assert_eq!(names(true), [&ours[..], &misspelled].concat());
+        let forwarding = [
+            "x-forwarded-for",
+            "x-forwarded-prefix",
+            "x-forwarded_anything",
+            "x-original-url",
+            "x-real-ip",
+            "x_forwarded_for",
+            "x_rewrite_url",
+        ];
+        assert_eq!(names(false), [&ours[..], &forwarding].concat());
         assert_eq!(outbound_to_strip(&headers).len(), 4);
         assert_eq!(inbound_to_strip(&map(&[("accept", "*/*")]), false).capacity(), 0);
     }

@@ -17,6 +17,10 @@ fn headers_that_imitate_ours_never_reach_the_origin() {
         ("X-Forwarded-Host", "evil.example"),
         ("Forwarded", "for=203.0.113.9"),
         ("X-Real-IP", "203.0.113.9"),
+        ("X-Forwarded-Prefix", "/forged"),
+        ("X-Forwarded-Server", "evil.example"),
+        ("X-Original-URL", "/forged"),
+        ("x_rewrite_url", "/forged"),
         ("X-Request-Id", "forged"),
     ];
     for path in ["/", "/free/page"] {
