@@ -291,6 +291,11 @@ impl ProxyHttp for Service {
         }
     }
 
+    fn suppress_error_log(&self, _: &Session, _ctx: &Context, error: &Error) -> bool {
+        // Clients leave streams and send nonsense; neither is for an operator to act on.
+        *error.esource() == ErrorSource::Downstream
+    }
+
     fn request_summary(&self, session: &Session, _ctx: &Context) -> String {
         // No address, cookie or query stands in a log.
         let head = session.req_header();

@@ -1,9 +1,11 @@
-//! Requests that no parser takes, and bodies that break off: told so in a problem document.
+//! Requests that no parser takes, and bodies that break off: told so in a problem document, and no fault of the edge.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::Instant;
 
 use super::{SOON, full, proxy, refused, unmoved};
-use crate::support::raw;
+use crate::support::{Sent, raw, send};
 
 #[test]
 fn a_head_that_no_parser_takes_is_told_so() {
@@ -129,4 +131,26 @@ fn malformed_chunks_are_told_so_and_end_the_connection() {
         tidegate.site
     );
     assert_eq!(raw(&tidegate.site, text.as_bytes()).status, 200);
+}
+
+#[test]
+fn what_clients_do_is_no_error_of_the_edge() {
+    let (_origin, tidegate) = proxy();
+    let head = format!("POST /free/page HTTP/1.1\r\nHost: {}\r\n", tidegate.site);
+    let chunks = format!("{head}Transfer-Encoding: chunked\r\n\r\ng\r\n");
+    refused(
+        "chunks",
+        &raw(&tidegate.site, chunks.as_bytes()),
+        400,
+        "bad-request",
+    );
+    let mut left = TcpStream::connect(&tidegate.site).expect("a connection");
+    left.write_all(format!("{head}Content-Length: 20\r\n\r\nhalf").as_bytes())
+        .expect("half a body");
+    drop(left);
+    // Whatever is said of it has been said once the next requests were served.
+    for _ in 0..20 {
+        assert_eq!(send(&tidegate.site, &Sent::page("/free/page")).status, 200);
+    }
+    assert!(!tidegate.log().contains("ERROR"), "{}", tidegate.log());
 }
