@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, EXPECT, SET_COOKIE, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use crate::forwarding;
 use crate::gatekeeper::{Gatekeeper, Head, Pass, Step};
 use crate::line::{Answer, BODY_MAX};
+use crate::request::headers::names_token;
 use crate::request::problem::{Problem, cases};
 use crate::upstreams::Upstreams;
 
@@ -105,6 +106,10 @@ fn head<'a>(header: &'a RequestHeader, raw: &'a [u8], peer: IpAddr) -> Head<'a> 
 async fn read_body(session: &mut Session) -> std::result::Result<Bytes, Problem> {
     if matches!(session.req_header().method, Method::GET | Method::HEAD) {
         return Ok(Bytes::new());
+    }
+    if names_token(&session.req_header().headers, &EXPECT, "100-continue") {
+        // Whoever asks first waits for this. Where it cannot be written, nothing will be read either.
+        let _ = session.as_downstream_mut().write_continue_response().await;
     }
     let mut body = BytesMut::new();
     while let Some(part) = session.read_request_body().await.map_err(|_| unreadable_body())? {

@@ -1,10 +1,10 @@
 //! Requests that no parser takes, and bodies that break off: told so in a problem document, and no fault of the edge.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-use super::{SOON, full, proxy, refused, unmoved};
+use super::{LINE, SOON, full, proxy, refused, unmoved};
 use crate::support::{Sent, raw, send};
 
 #[test]
@@ -153,4 +153,27 @@ fn what_clients_do_is_no_error_of_the_edge() {
         assert_eq!(send(&tidegate.site, &Sent::page("/free/page")).status, 200);
     }
     assert!(!tidegate.log().contains("ERROR"), "{}", tidegate.log());
+}
+
+#[test]
+fn whoever_asks_before_sending_a_body_is_told_to_go_on() {
+    let (_origin, tidegate) = proxy();
+    let mut stream = TcpStream::connect(&tidegate.site).expect("a connection");
+    stream.set_read_timeout(Some(SOON)).expect("a timeout can be set");
+    let head = format!(
+        "POST {LINE}/enter HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
+         Content-Length: 2\r\nConnection: close\r\n\r\n",
+        tidegate.site
+    );
+    stream.write_all(head.as_bytes()).expect("a head");
+    let mut told = [0; 25];
+    stream.read_exact(&mut told).expect("an answer before the body");
+    assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"{}").expect("the body");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the answer");
+    assert!(
+        answer.starts_with("HTTP/1.1 400 ") && answer.contains("bad-body"),
+        "{answer}"
+    );
 }
