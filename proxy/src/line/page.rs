@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use tidegate_config::OnTurn;
+use tidegate_queue::line::Status;
 
 use super::enter::{exchange, straight_cookies};
 use super::identity::{Identity, cookies_of, new_visitor, visit_cookie};
@@ -173,11 +174,17 @@ fn names_token_without_weight(asked: &Asked<'_>, coding: &str) -> bool {
         })
 }
 
-/// Told to join: for everything that is no navigation. Nothing is forwarded and no place taken.
+/// Told to join, or that nobody can: for everything that is no navigation. Nothing is forwarded and no place taken.
 pub fn wait(shared: &Shared, room: &Room) -> Answer {
     let snapshot = room.snapshot();
     if !snapshot.store_up {
         return cases::store_lost(5).into();
+    }
+    if snapshot.status == Status::Closed {
+        return cases::closed_for_now().into();
+    }
+    if snapshot.settings.draining {
+        return cases::draining().into();
     }
     let join = format!("{}rooms/{}/places", shared.prefix, room.config.id);
     cases::waiting(&join, 5).into()

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::StatusCode;
 use tidegate_config::OnTurn;
+use tidegate_queue::line::Status;
 
 use super::identity::{Identity, cookies_of, new_visitor};
 use super::{Answer, Asked};
@@ -68,10 +69,11 @@ pub(super) async fn join_anew(
             });
             Ok(fan)
         }
-        Joined::NoPlaces => Err(if room.snapshot().settings.draining {
-            cases::draining()
-        } else {
+        // A closed room may be draining besides; closed says more.
+        Joined::NoPlaces => Err(if room.snapshot().status == Status::Closed {
             cases::closed()
+        } else {
+            cases::draining()
         }),
         Joined::StoreLost => Err(cases::store_lost(5)),
     }

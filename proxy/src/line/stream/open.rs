@@ -56,7 +56,7 @@ async fn try_open(
         Wire::Events => None,
     };
     if shared.is_stopping() {
-        return Err(cases::edge_full(1));
+        return Err(cases::restarting());
     }
     let slot = shared.sockets.take(asked.client).map_err(|full| full.problem())?;
     let offered = handshake.as_ref().and_then(|handshake| handshake.place_token);

@@ -14,6 +14,9 @@ mod tokens;
 
 pub use tokens::*;
 
+/// Whether a room takes somebody again is decided by people, so that asking more often is of no use.
+const NO_PLACES_AGAIN_AFTER_S: u32 = 30;
+
 // Waiting.
 
 /// A guarded request without a visit that cannot be shown a page. `join` is the URL to `POST` to.
@@ -34,6 +37,27 @@ pub fn waiting(join: &str, retry_after_s: u32) -> Problem {
 pub fn closed() -> Problem {
     let detail = "This room is closed, and its line with it.";
     Problem::new(StatusCode::GONE, "closed", "The room is closed", detail)
+}
+
+/// A guarded request in a room that is closed: nothing to join, but the site may open again.
+pub fn closed_for_now() -> Problem {
+    Problem {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        ..closed()
+    }
+    .retry_after(NO_PLACES_AGAIN_AFTER_S)
+}
+
+/// The room gives no new places: an operator lets it run empty.
+pub fn draining() -> Problem {
+    let detail = "This line takes nobody new at present. Whoever has a place keeps it.";
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "draining",
+        "The line takes nobody new",
+        detail,
+    )
+    .retry_after(NO_PLACES_AGAIN_AFTER_S)
 }
 
 /// The line's store is out of reach and the request cannot be held.
@@ -94,11 +118,11 @@ pub fn edge_full(retry_after_s: u32) -> Problem {
 }
 
 /// This edge is going down and takes nothing new.
-pub fn draining() -> Problem {
+pub fn restarting() -> Problem {
     let detail = "This server is about to restart. Please try again.";
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
-        "draining",
+        "restarting",
         "The server is restarting",
         detail,
     )

@@ -24,6 +24,7 @@ fn slugs_are_distinct_and_plain() {
         too_many_joins(5),
         edge_full(5),
         draining(),
+        restarting(),
         body_too_large(10),
         head_too_large(10),
         too_many_header_lines(10),
