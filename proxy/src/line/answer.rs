@@ -50,6 +50,11 @@ impl Answer {
         Self::json(status, serde_json::to_vec(value).unwrap_or_default())
     }
 
+    /// With this status.
+    pub fn status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
     /// With this header, replacing one of its name unless it is a cookie.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         if name != SET_COOKIE {

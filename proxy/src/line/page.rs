@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE};
+use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use tidegate_config::OnTurn;
 use tidegate_queue::line::Status;
@@ -53,9 +53,14 @@ pub async fn arrive(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>) -
     }
     if let Err(seconds) = room.joins.admit(asked.client, Instant::now()) {
         shared.metrics.joined(&room.config.id, "refused");
-        return Arrival::Answer(cases::too_many_joins(seconds).into());
+        let page = without_place(room, shared, asked, (page::State::Waiting, seconds));
+        return Arrival::Answer(
+            page.status(StatusCode::TOO_MANY_REQUESTS)
+                .header(RETRY_AFTER, seconds.into()),
+        );
     }
     let visitor = identity.visitor.unwrap_or_else(new_visitor);
+    let soon = poll_after_s(room, 0);
     match room.join().await {
         Joined::Straight { round, visit, lives } => {
             shared.metrics.joined(&room.config.id, "straight");
@@ -74,8 +79,10 @@ pub async fn arrive(shared: &Arc<Shared>, room: &Arc<Room>, asked: &Asked<'_>) -
             let cookies = cookies_of(&ring, room, asked.secure, visitor, Some(&token));
             Arrival::Answer(waiting_page(shared, room, asked, &fan).cookies(cookies))
         }
-        Joined::NoPlaces => Arrival::Answer(without_place(room, shared, asked, page::State::Closed)),
-        Joined::StoreLost => Arrival::Answer(without_place(room, shared, asked, page::State::StoreLost)),
+        Joined::NoPlaces => Arrival::Answer(without_place(room, shared, asked, (page::State::Closed, soon))),
+        Joined::StoreLost => {
+            Arrival::Answer(without_place(room, shared, asked, (page::State::StoreLost, soon)))
+        }
     }
 }
 
@@ -110,21 +117,32 @@ fn waiting_page(shared: &Shared, room: &Room, asked: &Asked<'_>, fan: &Arc<Fan>)
         room,
         shared,
         asked,
-        (state, Some(fan.place.number)),
+        (state, Some(fan.place.number), poll_after_s(room, standing.ahead)),
         &standing.position(&snapshot),
     )
 }
 
-/// The page while no place can be given.
-fn without_place(room: &Room, shared: &Shared, asked: &Asked<'_>, state: page::State) -> Answer {
-    render(room, shared, asked, (state, None), &nobody(State::Paused))
+/// The page while no place can be given. It asks again by itself after so many seconds.
+fn without_place(
+    room: &Room,
+    shared: &Shared,
+    asked: &Asked<'_>,
+    (state, refresh_s): (page::State, u32),
+) -> Answer {
+    render(
+        room,
+        shared,
+        asked,
+        (state, None, refresh_s),
+        &nobody(State::Paused),
+    )
 }
 
 fn render(
     room: &Room,
     shared: &Shared,
     asked: &Asked<'_>,
-    (state, number): (page::State, Option<u64>),
+    (state, number, refresh_s): (page::State, Option<u64>, u32),
     position: &Position<'_>,
 ) -> Answer {
     let text = |name: &HeaderName| asked.headers.get(name).and_then(|value| value.to_str().ok());
@@ -138,7 +156,7 @@ fn render(
         opens_at: None,
         notice: position.notice,
         stock: position.stock.map(|left| (left.free, left.held)),
-        refresh_s: poll_after_s(room, position.ahead),
+        refresh_s,
         room: &room.config.id,
         prefix: &shared.prefix,
         return_to: asked.target,

@@ -90,13 +90,26 @@ fn ten_thousand_joins_from_one_address_take_no_more_than_its_share() {
         "the early fan was the first of {ALLOWED}"
     );
     assert_eq!(tidegate.room()["issued"], ALLOWED);
-    // Claiming another address does not help, and a navigation is told the same.
+    // Claiming another address does not help. A navigation is told the same by the page, which asks again by itself.
     let elsewhere = Sent::page("/")
         .header("X-Forwarded-For", "203.0.113.7")
         .header("Forwarded", "for=203.0.113.7");
     let answer = send(&tidegate.site, &elsewhere);
     assert_eq!(answer.status, 429, "{}", answer.text());
     assert!(answer.header("retry-after").is_some());
+    let page = answer.text();
+    assert!(
+        page.contains("data-state=\"joining\"") && page.contains("http-equiv=\"refresh\""),
+        "{page}"
+    );
+    assert!(answer.cookies().is_empty(), "and nobody is anybody yet");
+    let program = Sent::new("POST", "/_tidegate/rooms/drop/places").json(&serde_json::json!({}));
+    super::refused(
+        "a program",
+        &send(&tidegate.site, &program),
+        429,
+        "too-many-joins",
+    );
     assert!(Fan::of(&tidegate.site).socket().is_err(), "nor does a socket");
     assert_eq!(tidegate.room()["issued"], ALLOWED);
     // Who has a place is not concerned.
