@@ -17,7 +17,7 @@ use crate::rehearse;
     after_help = "Without a command, `tidegate` is `tidegate up`: everything on this machine, nothing else needed.\n\n\
         First steps:\n  \
         tidegate                                   start the edge, booking and search on embedded defaults\n  \
-        tidegate rehearse --fans 300 --over 5s     send 300 fans through it and have every promise checked\n  \
+        tidegate rehearse --fans 300 --over 5s     send 300 fans through it and judge what they see\n  \
         tidegate check my-site.toml                find every mistake of a configuration at once\n  \
         tidegate proxy --config my-site.toml       only the edge, in front of a site that exists"
 )]
@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Check(Check),
     /// List, rotate, export or hand over the signing keys
     Keys(Keys),
-    /// Send a crowd of fans through a running edge and check every promise
+    /// Send a crowd of fans through a running edge and check what the waiting room promises
     Rehearse(rehearse::Args),
 }
 

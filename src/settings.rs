@@ -28,6 +28,9 @@ pub(crate) enum BadSettings {
         /// Which file.
         file: PathBuf,
     },
+    /// An argument that only its meaning shows to be wrong.
+    #[error("{0:#}")]
+    Argument(anyhow::Error),
 }
 
 /// Says what happens on standard error. `TIDEGATE_LOG` says how much, in the `tracing` filter syntax.

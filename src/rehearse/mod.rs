@@ -36,12 +36,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use self::plan::{Per, Percent, Plan};
+use crate::settings::BadSettings;
 
-/// Send a crowd of fans through a running edge and check every promise the waiting room makes.
+/// Send a crowd of fans through a running edge and check what the waiting room promises.
 ///
 /// Each fan has its own socket and cookies. Some vanish while they wait, some stay silent when they are called; the
 /// others answer, enter, use the site and leave. What they saw is then judged: places issued twice, fans overtaken, the
-/// limit or the rate exceeded, fans lost. Given several edges of one site, the fans spread over them and are judged as one
+/// limit or the rate exceeded (where --limit and --rate, or --admin, say what they are), fans lost. Given several edges of one site, the fans spread over them and are judged as one
 /// line. The exit status is 0 when every promise held, 1 when one was broken, and 2 when
 /// the rehearsal did not come to its end or nobody was admitted.
 #[derive(clap::Args, Clone, Debug)]
@@ -160,13 +161,11 @@ impl Outcome {
 /// Holds a rehearsal and prints its report to standard output; progress goes to standard error.
 pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
     let json = args.json;
-    let plan = Plan::from_args(args).await?;
+    let plan = Plan::from_args(args).await.map_err(BadSettings::Argument)?;
     if let Some(raised) = limits::allow_sockets(plan.fans)? {
         eprintln!("raised this process's open files to {raised}");
     }
-    if plan.sites.len() > 1 {
-        sites::are_one(&plan).await?;
-    }
+    sites::are_one(&plan).await?;
     if !plan.quiet {
         eprintln!("{}", report::opening(&plan));
     }

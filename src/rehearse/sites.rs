@@ -44,7 +44,7 @@ struct Said {
     room: Option<String>,
 }
 
-/// Refuses edges that cannot be one site: one does not answer, signs with other keys, or guards the page with another
+/// Refuses what is no edge, and edges that cannot be one site: one does not answer, signs with other keys, or guards the page with another
 /// room. Edges with the same keys on different stores look the same here; the judge finds those.
 pub(super) async fn are_one(plan: &Plan) -> anyhow::Result<()> {
     let mut asking = JoinSet::new();

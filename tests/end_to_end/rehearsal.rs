@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Edge, Origin, RedisServer, Tidegate, binary, edges, eventually};
+use crate::support::{Edge, Origin, RedisServer, Tidegate, binary, edges, eventually, free_port};
 
 const SOON: Duration = Duration::from_secs(15);
 const ROOM: &str = "mode = \"on\"\nactive_max = 20\nadmit_per_min = 1200";
@@ -135,6 +135,24 @@ fn edges_that_do_not_share_their_keys_are_refused_at_the_beginning() {
         "{said}"
     );
     assert!(said.contains("tidegate keys adopt"), "{said}");
+}
+
+#[test]
+fn what_is_no_edge_is_refused_at_the_beginning() {
+    let (nothing, origin) = (format!("127.0.0.1:{}", free_port()), Origin::start());
+    for (url, status, why) in [
+        (format!("http://{nothing}"), 1, "does not answer"),
+        (format!("http://{}", origin.address), 1, "has no keys"),
+        ("nope".to_owned(), 64, "--url"),
+    ] {
+        let mut command = binary();
+        command.args(["rehearse", "--fans", "5", "--url", &url]);
+        let output = command.output().expect("the rehearsal runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{url}: {said}");
+        assert!(said.lines().count() == 1 && said.contains(why), "{url}: {said}");
+        assert!(output.stdout.is_empty(), "{url}: nothing was rehearsed");
+    }
 }
 
 #[test]
