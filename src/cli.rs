@@ -36,10 +36,28 @@ pub(crate) enum Command {
     /// Run everything: the edge, and the booking and search services behind it (the default)
     Up(Serve),
     /// Run only the edge
+    #[command(
+        mut_arg("booking_listen", no_flag_of_this_part),
+        mut_arg("search_listen", no_flag_of_this_part),
+        mut_arg("chaos", no_flag_of_this_part)
+    )]
     Proxy(One),
     /// Run only the booking service, or give an account a role
+    #[command(
+        mut_arg("listen", no_flag_of_this_part),
+        mut_arg("admin_listen", no_flag_of_this_part),
+        mut_arg("search_listen", no_flag_of_this_part),
+        mut_arg("store_url", no_flag_of_this_part)
+    )]
     Booking(Booking),
     /// Run only the search service
+    #[command(
+        mut_arg("listen", no_flag_of_this_part),
+        mut_arg("admin_listen", no_flag_of_this_part),
+        mut_arg("booking_listen", no_flag_of_this_part),
+        mut_arg("chaos", no_flag_of_this_part),
+        mut_arg("store_url", no_flag_of_this_part)
+    )]
     Search(One),
     /// Find every mistake of a configuration file; exits with 64 if there is one
     Check(Check),
@@ -47,6 +65,11 @@ pub(crate) enum Command {
     Keys(Keys),
     /// Send a crowd of fans through a running edge and check what the waiting room promises
     Rehearse(rehearse::Args),
+}
+
+/// A flag that a part takes, so that one set of flags serves all, and has no use for: its help does not teach it.
+fn no_flag_of_this_part(flag: clap::Arg) -> clap::Arg {
+    flag.hide(true)
 }
 
 /// What stands above the configuration file. Each is also a variable: `TIDEGATE_LISTEN` and so on.

@@ -18,9 +18,9 @@ pub(crate) fn run(args: Keys) -> anyhow::Result<ExitCode> {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     match args.command {
         KeysCommand::List(at) => {
-            let path = path_of(at)?;
+            let keys = existing(&path_of(at)?)?;
             println!("{:10} {:>10}  ", "key", "age");
-            for key in existing(&path)?.list() {
+            for key in keys.list() {
                 let age = humantime::format_duration(std::time::Duration::from_secs(
                     now_s.saturating_sub(key.made_at),
                 ));

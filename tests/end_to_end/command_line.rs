@@ -173,3 +173,30 @@ fn what_ships_is_good() {
     }
     assert!(checked >= 2);
 }
+
+#[test]
+fn the_help_of_one_part_teaches_its_own_flags() {
+    let folder = folder();
+    let all = [
+        "--listen",
+        "--admin-listen",
+        "--booking-listen",
+        "--search-listen",
+        "--chaos",
+        "--store-url",
+    ];
+    for (part, own) in [
+        ("up", &all[..]),
+        ("proxy", &["--listen", "--admin-listen", "--store-url"]),
+        ("booking", &["--booking-listen", "--chaos"]),
+        ("search", &["--search-listen"]),
+    ] {
+        let help = out(&run(folder.path(), &[part, "--help"]));
+        let shown: Vec<&str> = all
+            .into_iter()
+            .filter(|flag| help.split_whitespace().any(|word| word == *flag))
+            .collect();
+        assert_eq!(shown, own, "{part}\n{help}");
+        assert!(help.contains("--data-dir"), "{help}");
+    }
+}

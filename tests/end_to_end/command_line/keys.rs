@@ -107,6 +107,7 @@ fn listing_keys_makes_none() {
             "{}",
             err(&output)
         );
+        assert_eq!(out(&output), "", "{what}: nothing is headed that is not there");
     }
     assert!(!folder.path().join("tidegate-data").exists());
 }
