@@ -3,6 +3,8 @@
 //! Everything that can fail at the start does so before anything is served: files are read, databases opened and
 //! addresses bound first. When one part ends, all are stopped.
 
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -20,6 +22,7 @@ use crate::signals;
 pub(crate) async fn up(args: Serve) -> anyhow::Result<ExitCode> {
     let config = settings::load(settings::file(args.config).as_deref(), args.above)?;
     let token = admin_token(&config);
+    try_addresses(&config)?;
     let edge = Edge::start(&config, token.text.clone()).await?;
     let data_dir = &config.edge.data_dir;
     let booking = match &config.booking {
@@ -124,6 +127,27 @@ pub(crate) async fn search(args: One) -> anyhow::Result<ExitCode> {
 fn one(args: One) -> Result<(Config, std::path::PathBuf), BadSettings> {
     let file = settings::file(args.config).ok_or(BadSettings::NoFile)?;
     Ok((settings::load(Some(&file), args.above)?, file))
+}
+
+/// Tries the addresses of what starts after the edge: one that is taken is found before anything is written. What takes it
+/// between this and the part's own start is told in the same words.
+fn try_addresses(config: &Config) -> anyhow::Result<()> {
+    if let Some(booking) = &config.booking {
+        let address = booking.listen;
+        TcpListener::bind(address)
+            .map_err(|cause| tidegate_booking::StartError::Listen { address, cause })
+            .context("booking")?;
+    }
+    if let Some(search) = &config.search {
+        let address = search.listen;
+        TcpListener::bind(address)
+            .map_err(|source| match source.kind() {
+                ErrorKind::AddrInUse => tidegate_search::StartError::PortInUse { address },
+                _ => tidegate_search::StartError::Listen { address, source },
+            })
+            .context("search")?;
+    }
+    Ok(())
 }
 
 /// The admin API's token.

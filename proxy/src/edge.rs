@@ -67,16 +67,6 @@ impl Edge {
     /// Makes everything ready to serve. `admin_token` opens the admin API.
     pub async fn start(config: &Config, admin_token: String) -> Result<Self, StartError> {
         let edge = &config.edge;
-        let data_dir = |source| StartError::DataDir {
-            path: edge.data_dir.clone(),
-            source,
-        };
-        // For its owner alone: what is kept there signs tokens.
-        let mut folder = std::fs::DirBuilder::new();
-        folder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-        folder.create(&edge.data_dir).map_err(data_dir)?;
         let bind = |address: SocketAddr, what| {
             let bound = bind(address);
             bound.map_err(|source| StartError::Bind {
@@ -94,6 +84,16 @@ impl Edge {
         if let Some(tls) = &edge.tls {
             check_tls(tls)?;
         }
+        let data_dir = |source| StartError::DataDir {
+            path: edge.data_dir.clone(),
+            source,
+        };
+        // For its owner alone: what is kept there signs tokens.
+        let mut folder = std::fs::DirBuilder::new();
+        folder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+        folder.create(&edge.data_dir).map_err(data_dir)?;
         let key_path = edge.data_dir.join(KEY_FILE);
         let key_file = KeyFile::load_or_create(&key_path, unix_s())?;
         let ring = KeyRing::new(&key_file);
