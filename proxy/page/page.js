@@ -275,6 +275,8 @@ function leave() {
     .catch(() => send('leave')).then(() => { if (link === way) hangUp(); });
   try { delete sessionStorage['tidegate ' + data.room + ' ' + number]; } catch {}
   show('left');
+  // The button that was pressed is gone: what can be done next takes its focus.
+  each('rejoin', e => e.focus());
 }
 
 addEventListener('online', () => redial(true));

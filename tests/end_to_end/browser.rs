@@ -281,6 +281,11 @@ fn leaving_the_line_gives_the_place_up() {
     browser.click("[data-tide=leave]");
     browser.click("[data-tide=leave_yes]");
     browser.until_seen("[data-tide=status]", |text| text == "You have left the line");
+    assert_eq!(
+        browser.run("return document.activeElement.dataset.tide"),
+        "rejoin",
+        "who uses the keyboard goes on from what can be done next"
+    );
     eventually("nobody waits", SOON, || {
         (tidegate.room()["waiting"] == 0).then_some(())
     });
