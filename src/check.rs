@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tidegate_config::{PageFault, RedisStore, Room, Store};
+use tidegate_config::{Config, PageFault, RedisStore, Room, RoomId, Store};
 use tidegate_proxy::page::Theme;
 use tidegate_queue::store::redis::{self, Severity};
 
@@ -28,12 +28,16 @@ pub(crate) async fn run(args: &Check) -> Result<ExitCode, BadSettings> {
     if !args.live {
         return Ok(ExitCode::SUCCESS);
     }
-    match settings::with_environment(config)?.store {
+    let Config { store, rooms, .. } = settings::with_environment(config)?;
+    match store {
         Store::Embedded => {
             println!("the line lives in the edge's process: there is no store to look at");
             Ok(ExitCode::SUCCESS)
         }
-        Store::Redis(store) => Ok(live(&store).await),
+        Store::Redis(store) => {
+            let rooms: Vec<RoomId> = rooms.into_iter().map(|room| room.id).collect();
+            Ok(live(&store, &rooms).await)
+        }
     }
 }
 
@@ -55,9 +59,9 @@ fn page_faults(room: &Room) -> Vec<PageFault> {
 }
 
 /// Looks at the store and says everything about it that is not as it should be.
-async fn live(store: &RedisStore) -> ExitCode {
+async fn live(store: &RedisStore, rooms: &[RoomId]) -> ExitCode {
     let url = &store.url;
-    let findings = match redis::examine(store).await {
+    let findings = match redis::examine(store, rooms).await {
         Ok(findings) => findings,
         Err(error) => {
             eprintln!("{error}");

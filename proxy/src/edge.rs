@@ -251,7 +251,8 @@ impl Lines {
             },
             Store::Redis(store) => {
                 let kids: Vec<String> = keys.list().into_iter().map(|key| key.kid).collect();
-                Self::Redis(Redis::connect(store, &kids, rand::random()).await?)
+                let rooms: Vec<_> = config.rooms.iter().map(|room| room.id.clone()).collect();
+                Self::Redis(Redis::connect(store, &kids, rand::random(), &rooms).await?)
             }
         })
     }

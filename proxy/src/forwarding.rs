@@ -138,7 +138,7 @@ pub async fn end_named_visits(asked: &HeaderMap, pass: &mut Pass, shared: &Share
 }
 
 fn end(room: &Room, live: &Live, pass: &mut Pass) {
-    room.visits.end(live.id);
+    room.visits.end(live.id, room.clock.now_ms());
     room.inbox.end(live.id);
     let names = room.names(pass.secure);
     let gone = [names.clear(&names.visit), names.clear(&names.place)];

@@ -11,6 +11,7 @@ use tidegate_queue::line::{
     BLOCKS_MAX, BlockId, Given, Known, Place, Reply, Round, STRAIGHT_MAX, Settings, Status, View, VisitId,
 };
 use tidegate_queue::store::StoreError;
+use tidegate_queue::store::redis::LinkError;
 use tidegate_queue::wait::Pace;
 use tokio::sync::watch;
 
@@ -30,6 +31,12 @@ const JOINS_A_TICK: usize = 1_000;
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// After a store that did not answer, the same tick again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// What a store that took over may not have heard of happened in this time: replicas lag by seconds.
+const LOST_MS_MAX: u64 = 30_000;
+/// Tokens are made a moment after the reply they follow from, and an entered visit has at least fifteen seconds.
+const TOKEN_SLACK_MS: u64 = 20_000;
+/// A store that was there a moment ago, when it was looked at, is waited for so long.
+const BEGIN_WITHIN: Duration = Duration::from_secs(10);
 /// Visits that are over are forgotten this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -50,6 +57,8 @@ pub struct Driver {
     published: Option<Instant>,
     swept: Instant,
     next_block: Option<BlockId>,
+    /// While it begins, when it gives up.
+    give_up_at: Option<Instant>,
 }
 
 impl Driver {
@@ -71,12 +80,18 @@ impl Driver {
             published: None,
             swept: Instant::now(),
             next_block: None,
+            give_up_at: None,
         }
     }
 
     /// The first exchange: from then on the room knows its round and its settings.
+    ///
+    /// # Errors
+    /// The store does not take it, or does not answer for [`BEGIN_WITHIN`].
     pub async fn begin(&mut self) -> Result<(), StoreError> {
+        self.give_up_at = Some(Instant::now() + BEGIN_WITHIN);
         self.tick().await?;
+        self.give_up_at = None;
         let differing = self
             .current
             .settings
@@ -149,9 +164,13 @@ impl Driver {
         }
         let (reply, sent) = loop {
             let sent = Instant::now();
+            if let (Some(known), Some((_, heard))) = (&mut batch.request.known, &self.known) {
+                known.silent_ms = heard.elapsed().as_millis() as u64;
+            }
             match self.room.store.tick(&batch.request).await {
                 Ok(reply) => break (reply, sent),
                 Err(error @ StoreError::Refused(_)) => return Err(error),
+                Err(error) if self.gives_up_after(&error) => return Err(error),
                 Err(error) => {
                     self.store_lost(&error);
                     tokio::time::sleep(RETRY_AFTER).await;
@@ -182,10 +201,9 @@ impl Driver {
 
     /// What a store that lost it must hear; fans may have brought a place higher than any this edge was told of.
     fn known(&mut self, back: Option<Place>) -> Option<Known> {
-        let (known, heard) = self.known.as_mut()?;
+        let (known, _) = self.known.as_mut()?;
         let brought = back.unwrap_or(Place::START).max(self.room.stamps.last());
         known.place = known.place.max(brought);
-        known.silent_ms = heard.elapsed().as_millis() as u64;
         Some(known.clone())
     }
 
@@ -193,11 +211,22 @@ impl Driver {
     fn report_all(&self) {
         tracing::info!(room = %self.room.config.id, "telling the line again who is here");
         let room = &self.room;
+        // What has ended first: its slots are for those who came after.
+        let recent_ms = room.clock.now_ms().saturating_sub(LOST_MS_MAX);
+        let ended = room.visits.ended_since(recent_ms);
+        ended.into_iter().for_each(|visit| room.inbox.end(visit));
         room.inbox.back_again(room.fans.call_again());
         for live in room.visits.all() {
             room.inbox.renew(live.id, live.hard_end_ms);
         }
         room.fans.wake_all();
+    }
+
+    /// Whether a driver that begins has no more patience: out of reach may be for a moment, anything else has to be seen to.
+    fn gives_up_after(&self, error: &StoreError) -> bool {
+        let out_of_reach = matches!(error, StoreError::Link(LinkError::Unreachable(_)));
+        self.give_up_at
+            .is_some_and(|at| !out_of_reach || Instant::now() >= at)
     }
 
     fn store_lost(&mut self, error: &StoreError) {
@@ -252,14 +281,18 @@ impl Driver {
         if new_round {
             room.visits.end_all();
             room.fans.spend_all();
+            room.used.clear();
         }
         // What a request woken below reads must already be so.
         room.publish(self.current.clone());
         self.metrics
             .figures(&room.config.id, &reply.figures, room.fans.len());
 
-        for visit in &reply.ended.0 {
-            self.visit_over(*visit);
+        for ended in &reply.ended.0 {
+            self.visit_over(ended.visit);
+            if ended.used {
+                room.used.insert(ended.visit.place);
+            }
         }
         for place in &reply.spent {
             room.fans.spend(*place);
@@ -283,7 +316,10 @@ impl Driver {
         }
         if self.swept.elapsed() >= SWEEP_EVERY {
             self.swept = Instant::now();
-            room.visits.sweep(reply.now_ms);
+            // So long may the token of a visit look good: it was made with what was then left of it.
+            let settings = &self.current.settings;
+            let kept_ms = settings.visit_ttl_ms.max(settings.enter_within_ms) + TOKEN_SLACK_MS;
+            room.visits.sweep(reply.now_ms, kept_ms);
         }
     }
 
@@ -297,7 +333,7 @@ impl Driver {
     }
 
     fn visit_over(&self, visit: VisitId) {
-        self.room.visits.end(visit);
+        self.room.visits.end(visit, self.room.clock.now_ms());
         if let Some(fan) = self.room.fans.get(visit.place)
             && fan.turn().is_some_and(|turn| turn.visit == visit)
         {
@@ -331,7 +367,8 @@ impl Driver {
             }
         }
         for (renewed, tell) in reply.renewed.iter().zip(batch.renewed) {
-            self.room.visits.renewed(renewed.visit, renewed.expires_at_ms);
+            let visits = &self.room.visits;
+            visits.renewed(renewed.visit, renewed.expires_at_ms, reply.now_ms);
             let _ = tell.map(|tell| tell.send(renewed.expires_at_ms));
         }
         for (entered, tell) in reply.entered.iter().zip(batch.entered) {

@@ -12,6 +12,7 @@ mod joins;
 mod reminders;
 mod snapshot;
 mod stamps;
+mod used;
 mod visits;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub use snapshot::{Snapshot, Standing};
 pub use visits::{Live, VisitCache};
 
 use stamps::Stamps;
+use used::UsedPlaces;
 
 /// A request waits at most this long for a tick to answer it. Ticks take milliseconds; a store that is slower than
 /// this is answered for as if it were gone.
@@ -66,6 +68,7 @@ pub struct Room {
     /// What time it is in the room.
     pub clock: RoomClock,
     stamps: Stamps,
+    used: UsedPlaces,
     snapshot: ArcSwap<Snapshot>,
     stock: ArcSwapOption<Stock>,
     names: [Names; 2],
@@ -103,6 +106,7 @@ impl Room {
             joins: Joins::new(joins_per_min),
             clock: RoomClock::default(),
             stamps: Stamps::default(),
+            used: UsedPlaces::default(),
             snapshot: ArcSwap::from_pointee(Snapshot::before_the_first_tick(settings)),
             stock: ArcSwapOption::empty(),
             names,
@@ -171,6 +175,9 @@ impl Room {
             return Resumed::Arrival;
         }
         let place = claims.place();
+        if self.used.contains(place) {
+            return Resumed::Arrival;
+        }
         if let Some(fan) = self.fans.get(place) {
             fan.seen();
             return if fan.visitor == claims.visitor {
@@ -302,6 +309,9 @@ impl Room {
         if claims.room != self.config.id.as_str() || claims.round < snapshot.round {
             return None;
         }
+        if self.visits.is_over(claims.visit, snapshot.store_up) {
+            return None;
+        }
         let hard_end_ms = claims.end * 1_000;
         let asked = if snapshot.store_up {
             within(self.inbox.renew_and_tell(claims.visit, hard_end_ms)).await
@@ -325,7 +335,7 @@ impl Room {
 
     /// Ends a visit and waits until the slot is free.
     pub async fn end_visit(&self, visit: VisitId) {
-        self.visits.end(visit);
+        self.visits.end(visit, self.clock.now_ms());
         // A store that does not answer ends it at its expiry.
         let _ = within(self.inbox.end_and_tell(visit)).await;
     }

@@ -80,12 +80,25 @@ impl Live {
     }
 }
 
-/// Visits by token and by id. Bounded by the visits alive: a sweep each second forgets what is over.
+/// Visits by token and by id. Bounded by the visits alive, and by those that have ended while their tokens may still
+/// look good: a sweep each second forgets the rest.
 #[derive(Default)]
 pub struct VisitCache {
     // Tokens are long and looked up at every request, so their hash must be cheap.
     by_token: DashMap<Box<str>, (Arc<Live>, u64), RandomState>,
     by_id: DashMap<VisitId, Arc<Live>>,
+    /// Visits that are over. A store that is lost cannot say so, nor can one that has lost the last second.
+    over: DashMap<VisitId, Over>,
+}
+
+/// A visit that is over.
+#[derive(Clone, Copy, Debug)]
+struct Over {
+    /// Since when, in room time.
+    since_ms: u64,
+    /// Whether it has ended for good. Otherwise the line did not know it, or it was not renewed in time: it may be asked
+    /// for again.
+    ended: bool,
 }
 
 impl VisitCache {
@@ -102,27 +115,45 @@ impl VisitCache {
             .or_insert_with(|| Arc::new(Live::new(claims, expires_at_ms)))
             .clone();
         live.expires_at_ms.fetch_max(expires_at_ms, Ordering::Relaxed);
+        self.over.remove(&claims.visit);
         self.by_token.insert(token.into(), (live.clone(), claims.exp));
         live
     }
 
-    /// Takes the line's answer to a renewal.
-    pub(super) fn renewed(&self, visit: VisitId, expires_at_ms: Option<u64>) {
-        let Some(live) = self.by_id.get(&visit) else {
-            return;
+    /// Takes the line's answer to a renewal, given at `now_ms`.
+    pub(super) fn renewed(&self, visit: VisitId, expires_at_ms: Option<u64>, now_ms: u64) {
+        let Some(expires_at_ms) = expires_at_ms else {
+            return self.is_over_since(visit, now_ms, false);
         };
-        match expires_at_ms {
-            Some(expires_at_ms) => live.expires_at_ms.store(expires_at_ms, Ordering::Relaxed),
-            None => live.over.store(true, Ordering::Relaxed),
+        if let Some(live) = self.by_id.get(&visit) {
+            live.expires_at_ms.store(expires_at_ms, Ordering::Relaxed);
+            live.renewing.store(false, Ordering::Relaxed);
         }
-        live.renewing.store(false, Ordering::Relaxed);
     }
 
-    /// The visit is over, from this moment.
-    pub fn end(&self, visit: VisitId) {
+    /// The visit is over, from `now_ms` on.
+    pub fn end(&self, visit: VisitId, now_ms: u64) {
+        self.is_over_since(visit, now_ms, true);
+    }
+
+    fn is_over_since(&self, visit: VisitId, since_ms: u64, ended: bool) {
+        self.over.entry(visit).or_insert(Over { since_ms, ended }).ended |= ended;
         if let Some(live) = self.by_id.get(&visit) {
             live.over.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Whether a visit that is not cached is over, as far as it can be said without asking the line. One that may be
+    /// asked for is, unless it `can_ask`.
+    pub(super) fn is_over(&self, visit: VisitId, can_ask: bool) -> bool {
+        self.over.get(&visit).is_some_and(|over| over.ended || !can_ask)
+    }
+
+    /// The visits that have ended for good since `since_ms`.
+    pub(super) fn ended_since(&self, since_ms: u64) -> Vec<VisitId> {
+        let recent = |over: &Over| over.ended && over.since_ms >= since_ms;
+        let ended = self.over.iter().filter(|entry| recent(entry.value()));
+        ended.map(|entry| *entry.key()).collect()
     }
 
     /// Every visit seen here.
@@ -130,16 +161,28 @@ impl VisitCache {
         self.by_id.iter().map(|live| live.clone()).collect()
     }
 
-    /// Every visit is over: the round has ended.
+    /// Every visit is over: the round has ended, and its tokens are worth nothing.
     pub(super) fn end_all(&self) {
+        self.over.clear();
         self.by_id
             .iter()
             .for_each(|live| live.over.store(true, Ordering::Relaxed));
     }
 
-    /// Forgets what is over.
-    pub(super) fn sweep(&self, now_ms: u64) {
+    /// Forgets the visits that are over, and after `kept_ms` also that they are.
+    pub(super) fn sweep(&self, now_ms: u64, kept_ms: u64) {
         self.by_token.retain(|_, (live, _)| live.is_live(now_ms));
-        self.by_id.retain(|_, live| live.is_live(now_ms));
+        self.by_id.retain(|visit, live| {
+            let goes_on = live.is_live(now_ms);
+            if !goes_on {
+                let expired = Over {
+                    since_ms: now_ms,
+                    ended: false,
+                };
+                self.over.entry(*visit).or_insert(expired);
+            }
+            goes_on
+        });
+        self.over.retain(|_, over| now_ms < over.since_ms + kept_ms);
     }
 }

@@ -63,7 +63,7 @@ impl Edge {
     /// The edge of this boot on the line of `room`, which has `settings` if it has none yet.
     pub async fn connect(url: &str, room: &str, settings: &Settings, boot: u64) -> Outcome<Self> {
         let nonce = u32::try_from(boot)?;
-        let redis = Redis::connect(&store(url)?, &[KID.to_owned()], nonce).await?;
+        let redis = Redis::connect(&store(url)?, &[KID.to_owned()], nonce, &[]).await?;
         Ok(Self {
             line: redis.line(&room.parse()?, settings.clone()),
             boot,

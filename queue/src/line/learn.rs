@@ -24,6 +24,9 @@ const REPORT_MS: u64 = 2_000;
 pub(super) struct Loss {
     /// Slots held back for visits that the store can no longer see.
     pub(super) reserve: u32,
+    /// How many such visits there may be, whether there are slots for them or not. Of those that the store does see, some
+    /// may have been over when it lost sight of the rest.
+    unseen: u32,
     /// When the last of those must have expired.
     pub(super) reserve_until_ms: u64,
     /// Until then nobody is called or admitted.
@@ -44,6 +47,22 @@ pub(super) struct Loss {
 }
 
 impl Loss {
+    /// Whether the store has changed since the last tick, so that the next begins an epoch.
+    pub(super) fn is_of_another_life(&self) -> bool {
+        self.moved
+    }
+
+    /// A visit that could not be seen has one of the slots held back.
+    pub(super) fn found(&mut self) {
+        self.reserve -= 1;
+        self.unseen = self.unseen.saturating_sub(1);
+    }
+
+    /// Whoever was not found by now has expired.
+    pub(super) fn all_expired(&mut self) {
+        (self.reserve, self.unseen) = (0, 0);
+    }
+
     /// Nothing lost, in a store as it is.
     pub(super) fn forgotten(self) -> Self {
         Self {
@@ -186,7 +205,16 @@ impl Line {
     /// Holds back slots for at least `unseen` visits, as far as there are any.
     fn hold_back(&mut self, unseen: u32) {
         let free = self.settings.active_max.saturating_sub(self.visits.len());
+        self.loss.unseen = self.loss.unseen.max(unseen);
         self.loss.reserve = self.loss.reserve.max(unseen).min(free);
+    }
+
+    /// A visit has ended. While edges report, that may have been before the loss, and its slot is held back for whoever
+    /// has it since.
+    pub(super) fn hold_back_ended(&mut self) {
+        if self.now_ms < self.loss.regroup_until_ms && self.loss.reserve < self.loss.unseen {
+            self.loss.reserve += 1;
+        }
     }
 
     /// The most who can have been admitted in a time of which the store knows nothing: a burst, and the rate for as

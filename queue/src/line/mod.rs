@@ -47,8 +47,8 @@ pub use place::{BadVisitId, Epoch, Place, Round, Turn, VisitId, Visitor};
 pub use recover::{Record, Saved, SavedVisit};
 pub use settings::{Change, Settings};
 pub use tick::{
-    BLOCKS_MAX, BlockId, BlockView, Counts, Entered, Figures, Front, Given, Grant, Known, Refused, Renew,
-    Renewed, Reply, Request, Status,
+    BLOCKS_MAX, BlockId, BlockView, Counts, Ended, Entered, Figures, Front, Given, Grant, Known, Refused,
+    Renew, Renewed, Reply, Request, Status,
 };
 pub use view::View;
 pub use visits::{Stage, Visit};
@@ -88,7 +88,7 @@ pub struct Line {
     visits: Visits,
     next_turn: u64,
     grants: Log<Grant>,
-    ended: Log<VisitId>,
+    ended: Log<Ended>,
     loss: Loss,
     edges: Edges,
     records: Vec<Record>,
@@ -202,7 +202,20 @@ impl Line {
 
     /// Changes the settings at once; every edge has them with its next tick.
     pub fn configure(&mut self, change: &Change) -> Arc<Settings> {
-        change.apply(Arc::make_mut(&mut self.settings));
+        // Two lives of a store may each be changed and not hear of each other: of versions that they give, the later
+        // life's is higher.
+        let life = match self.loss.is_of_another_life() {
+            true => Epoch::begin(self.now_ms, self.nonce, Some(self.epoch)),
+            false => self.epoch,
+        };
+        let least = if life > Epoch(self.round.0) {
+            life.first_turn().0
+        } else {
+            0
+        };
+        let settings = Arc::make_mut(&mut self.settings);
+        change.apply(settings);
+        settings.version = settings.version.max(least);
         self.records.push(Record::Changed(change.clone()));
         self.settings.clone()
     }
@@ -311,7 +324,7 @@ impl Line {
         self.now_ms += elapsed;
         self.allowance.accrue(elapsed, self.settings.admit_per_min);
         if self.now_ms >= self.loss.reserve_until_ms {
-            self.loss.reserve = 0;
+            self.loss.all_expired();
         }
     }
 }

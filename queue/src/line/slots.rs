@@ -4,7 +4,7 @@
 
 use super::place::{Place, Turn, VisitId, Visitor};
 use super::recover::Record;
-use super::tick::{Entered, Renew, Renewed};
+use super::tick::{Ended, Entered, Renew, Renewed};
 use super::visits::{Stage, Visit};
 use super::work::{EXPIRY, Work};
 use super::{COME_BACK_MS, Line};
@@ -132,7 +132,7 @@ impl Line {
         if self.loss.reserve == 0 || !unseen || hard_end_ms <= self.now_ms {
             return None;
         }
-        self.loss.reserve -= 1;
+        self.loss.found();
         self.next_turn = self.next_turn.max(id.turn.0 + 1);
         self.epochs.life(id.place.epoch).admitted.insert(id.place.number);
         self.epochs.clear_waiting(id.place);
@@ -156,6 +156,7 @@ impl Line {
         if self.visits.get(id).is_some() {
             self.visits.remove(id.place);
             self.over(id.place, id.turn);
+            self.hold_back_ended();
         }
     }
 
@@ -185,13 +186,15 @@ impl Line {
         self.epochs.life(place.epoch).admitted.remove(place.number);
         self.allowance.refund(self.settings.admit_per_min);
         self.admitted = self.admitted.saturating_sub(1);
-        self.ended.push(VisitId { place, turn });
+        let visit = VisitId { place, turn };
+        self.ended.push(Ended { visit, used: false });
         self.records.push(Record::Undone(place));
     }
 
     /// The visit is over and its place used.
     fn over(&mut self, place: Place, turn: Turn) {
-        self.ended.push(VisitId { place, turn });
+        let visit = VisitId { place, turn };
+        self.ended.push(Ended { visit, used: true });
         self.records.push(Record::Over(place));
     }
 }

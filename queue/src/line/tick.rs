@@ -248,6 +248,15 @@ pub enum Entered {
     Over,
 }
 
+/// A visit that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub visit: VisitId,
+    /// Whether its fan had entered: then the place is used. Otherwise it is as if there had been no grant.
+    pub used: bool,
+}
+
 /// Where the line stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Front {
@@ -302,7 +311,7 @@ pub struct Reply {
     /// has missed some, as it must in a new epoch; see [`Reply::missed_notes`].
     pub grants: (Vec<Grant>, u64),
     /// Visits that ended early and were not read yet, and the cursor after them, likewise.
-    pub ended: (Vec<VisitId>, u64),
+    pub ended: (Vec<Ended>, u64),
     /// An answer to each renewal, in order.
     pub renewed: Vec<Renewed>,
     /// An answer to each exchange, in order.

@@ -67,7 +67,8 @@ impl Model {
         let of_round = |place: &&Place| place.epoch.0 >= reply.round.0;
         self.rates.push((now, settings.admit_per_min));
         let occupied_before = self.visits.len() as u32 + self.reserve;
-        let reserve_before = self.reserve;
+        // A slot that is free from this tick on may be held back from then on.
+        let held_back = self.reserve > 0 || !request.end.is_empty();
 
         self.expire(now, settings);
         for id in &request.end {
@@ -79,7 +80,7 @@ impl Model {
             let id = renew.visit;
             let live = self.visits.get(&id.place).is_some_and(|v| v.id == id);
             if !live && renewed.expires_at_ms.is_some() {
-                assert!(reserve_before > 0, "a visit that is over was renewed: {id}");
+                assert!(held_back, "a visit that is over was renewed: {id}");
                 self.adopt(id, Stage::Live, renew.hard_end_ms, now);
             } else {
                 assert_eq!(live, renewed.expires_at_ms.is_some(), "renewal of {id}");
@@ -103,7 +104,7 @@ impl Model {
         for ((id, visitor), entered) in request.enter.iter().zip(&reply.entered) {
             let live = self.visits.get(&id.place).is_some_and(|v| v.id == *id);
             if let (false, Entered::Yes { hard_end_ms, .. }) = (live, *entered) {
-                assert!(reserve_before > 0, "exchange of {id}, which is over");
+                assert!(held_back, "exchange of {id}, which is over");
                 self.adopt(*id, Stage::Taken, hard_end_ms, now);
             }
             self.enter(*id, *visitor, *entered, now);

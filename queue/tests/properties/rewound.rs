@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tidegate_queue::line::{
-    Entered, Known, Line, Load, Place, Renew, Reply, Request, Settings, Status, VisitId, Visitor,
+    Change, Entered, Known, Line, Load, Place, Renew, Reply, Request, Settings, Status, VisitId, Visitor,
 };
 
 use super::settings;
@@ -178,6 +178,63 @@ fn a_store_that_goes_back_in_time_gives_no_number_twice_and_stays_within_the_lim
         }
     }
     assert!(rewound > 50, "only {rewound} stores lost a number");
+}
+
+#[test]
+fn who_took_the_slots_of_visits_that_ended_in_the_time_lost_stays() {
+    let mut edge = Edge::new(7);
+    let fill = |edge: &mut Edge| {
+        for _ in 0..300 {
+            edge.tick(1);
+            edge.request.renew = edge.visits.clone();
+        }
+        assert_eq!(edge.live().len(), ACTIVE_MAX as usize);
+        edge.live()
+    };
+    let before = fill(&mut edge);
+    edge.request.end = before.iter().copied().collect();
+    edge.visits.clear();
+    let copy = edge.line.clone();
+    let after = fill(&mut edge);
+    assert!(before.is_disjoint(&after));
+
+    edge.line = copy;
+    edge.line.moved();
+    edge.request = Request::default();
+    edge.request.end = before.into_iter().collect();
+    edge.request.renew = edge.visits.clone();
+    for _ in 0..100 {
+        let reply = edge.tick(1);
+        assert!(
+            reply.figures.active + reply.figures.reserve <= ACTIVE_MAX,
+            "{:?}",
+            reply.figures
+        );
+        assert_eq!(edge.live(), after, "{:?}", reply.figures);
+    }
+}
+
+#[test]
+fn changes_in_two_lives_of_a_store_have_two_versions() {
+    let mut edge = Edge::new(7);
+    edge.tick(1);
+    let mut copy = edge.line.clone();
+    let paused = |paused| Change {
+        paused: Some(paused),
+        ..Change::default()
+    };
+    let lost = edge.line.configure(&paused(true));
+    copy.moved();
+    let kept = copy.configure(&paused(false));
+    assert!(kept.version > lost.version, "{kept:?} {lost:?}");
+    // An edge that was told the one hears the other, and the other way round nothing changes.
+    edge.line = copy;
+    edge.known = edge.known.take().map(|known| Known {
+        settings: lost,
+        ..known
+    });
+    edge.tick(0);
+    assert_eq!(*edge.line.settings(), kept);
 }
 
 #[test]

@@ -227,7 +227,7 @@ fn expiries_that_are_cut_short_hold_their_slots_and_go_on() {
         let reply = edge.tick(Request::default());
         let now = reply.ended.0.len();
         assert!(now <= EXPIRIES_MAX, "{now} expired in one tick");
-        ended.extend(&reply.ended.0);
+        ended.extend(reply.ended.0.iter().map(|ended| ended.visit));
         assert_eq!(
             reply.figures.active as usize,
             400 - ended.len(),

@@ -10,8 +10,8 @@ use serde_bytes::ByteBuf;
 
 use super::error::LinkError;
 use crate::line::{
-    BlockId, BlockView, Change, Counts, Entered, Epoch, Figures, Front, Given, Grant, Known, Load, Place,
-    Renewed, Reply, Request, Round, Settings, Stage, Status, Turn, Visit, VisitId, Visitor,
+    BlockId, BlockView, Change, Counts, Ended, Entered, Epoch, Figures, Front, Given, Grant, Known, Load,
+    Place, Renewed, Reply, Request, Round, Settings, Stage, Status, Turn, Visit, VisitId, Visitor,
 };
 
 type PlaceCode = (u64, u64);
@@ -196,7 +196,11 @@ pub(super) fn reply(bytes: &[u8], request: &Request) -> Result<Reply, LinkError>
         let visit = visit_id((epoch, number, turn));
         Ok(Grant { visit, hard_end_ms })
     };
-    let ended = |bytes: &ByteBuf| Ok(visit_id(unpack(bytes)?));
+    let ended = |bytes: &ByteBuf| {
+        let (epoch, number, turn, used) = unpack(bytes)?;
+        let visit = visit_id((epoch, number, turn));
+        Ok(Ended { visit, used })
+    };
     let (waiting, ready, active, reserve, issued, admitted, departed, no_shows) = code.figures;
     Ok(Reply {
         now_ms: code.now_ms,

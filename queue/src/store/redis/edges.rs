@@ -2,12 +2,34 @@
 
 use redis::cmd;
 
-use super::error::ConnectError;
+use super::error::{ConnectError, LinkError};
+use super::keys;
 use super::link::Link;
 
 /// Numbers there are: what fits into the id of an epoch that an edge begins; see
 /// [`Epoch::stamp`](crate::line::Epoch::stamp).
 const NUMBERS: u32 = 1 << 15;
+
+/// What this edge has entered in a store, for others to see.
+pub(super) struct Edge {
+    /// Its number.
+    pub(super) nonce: u32,
+    /// The ids of its signing keys, newest first.
+    pub(super) kids: Vec<String>,
+}
+
+impl Edge {
+    /// Enters it again, in a store that may have lost it: whoever starts then is to find it there.
+    ///
+    /// # Errors
+    /// The store is out of reach.
+    pub(super) async fn enter_again(&self, link: &Link) -> Result<(), LinkError> {
+        let () = link
+            .query(cmd("SADD").arg(keys::SIGNING_KEYS).arg(&self.kids))
+            .await?;
+        link.query(cmd("SADD").arg(keys::EDGES).arg(self.nonce)).await
+    }
+}
 
 /// The first number from `wanted` on that no edge on this store has drawn.
 ///

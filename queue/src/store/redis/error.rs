@@ -15,7 +15,7 @@ pub enum LinkError {
     #[error("the store refuses: {0}")]
     Refused(String),
     /// What was run failed: an error that a script raised or returned, or a command that cannot be run on that key.
-    #[error("the store answers {code} {text}{}", remedy_of(code))]
+    #[error("the store answers {code} {text}{}", remedy_of(code, text))]
     Script {
         /// The first word of the error (`ERR`, `WRONGTYPE`, or a script's own).
         code: String,
@@ -28,9 +28,10 @@ pub enum LinkError {
 }
 
 /// What to do about a command that failed, where that is known.
-fn remedy_of(code: &str) -> &'static str {
+fn remedy_of(code: &str, text: &str) -> &'static str {
     match code {
-        "WRONGTYPE" => {
+        // The second is a line that cannot be unpacked.
+        _ if code == "WRONGTYPE" || text.contains("Bad data format") => {
             ": somebody else's keys are in the way. Look at the keys that begin with `tidegate:` (SCAN 0 MATCH tidegate:*, \
              and TYPE), and remove what is not Tidegate's, or name another database or server in store.url"
         }
@@ -116,6 +117,13 @@ pub(super) fn sort_open(error: &OpenError, tls: bool) -> LinkError {
             "this server is no node of a cluster",
             "begin store.url with redis instead of redis-cluster",
         ),
+        OpenError::Cluster(source) if source.to_string().contains("No connections found") => {
+            LinkError::Unreachable(
+                "no node of the cluster serves any slot: see that those in store.url run, and that CLUSTER INFO says \
+                 cluster_state:ok"
+                    .to_owned(),
+            )
+        }
         OpenError::Cluster(source) => sort(source).0,
         OpenError::UnknownPrimary { sentinel } => refused(
             &format!("the sentinel {sentinel} knows no primary by the name of store.url"),

@@ -7,9 +7,10 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::Value;
-use tidegate_config::{Deployment, RedisStore};
+use tidegate_config::{Deployment, RedisStore, RoomId};
 
 use super::error::{ConnectError, LinkError};
+use super::keys;
 use super::link::{Link, Script};
 
 /// The oldest server taken: scripts that return errors as they are meant (7.0), and every server still maintained.
@@ -117,6 +118,23 @@ pub(super) async fn examine(
     Ok(findings)
 }
 
+/// Looks at the deployment and at what is already in it.
+///
+/// # Errors
+/// It went out of reach meanwhile.
+pub(super) async fn examine_all(
+    link: &Link,
+    store: &RedisStore,
+    trial_key: &[u8],
+    rooms: &[RoomId],
+) -> Result<Vec<Finding>, LinkError> {
+    let mut findings = examine(link, store, trial_key).await?;
+    if findings.iter().all(|found| found.severity != Severity::Refusal) {
+        findings.splice(0..0, foreign_keys(link, rooms).await?);
+    }
+    Ok(findings)
+}
+
 /// Looks at the deployment, says every warning in the log, and refuses it where it cannot hold a line.
 ///
 /// # Errors
@@ -125,9 +143,10 @@ pub(super) async fn require_fit(
     link: &Link,
     store: &RedisStore,
     trial_key: &[u8],
+    rooms: &[RoomId],
 ) -> Result<(), ConnectError> {
     let url = store.url.to_string();
-    let found = match examine(link, store, trial_key).await {
+    let found = match examine_all(link, store, trial_key, rooms).await {
         Ok(found) => found,
         Err(source) => return Err(ConnectError::Link { url, source }),
     };
@@ -144,6 +163,31 @@ pub(super) async fn require_fit(
         url,
         reasons: refusals.iter().map(Finding::to_string).collect(),
     })
+}
+
+/// Keys of these rooms, and of all, that are not what an edge has there. The line would be begun over some of them.
+///
+/// # Errors
+/// It went out of reach meanwhile.
+pub(super) async fn foreign_keys(link: &Link, rooms: &[RoomId]) -> Result<Vec<Finding>, LinkError> {
+    let mut findings = Vec::new();
+    for (key, expected) in keys::typed(rooms) {
+        let found: String = match link.query(redis::cmd("TYPE").arg(&key)).await {
+            Ok(found) => found,
+            // A user without the right to ask hears of it from the first tick.
+            Err(LinkError::Refused(_)) => break,
+            Err(error) => return Err(error),
+        };
+        if found != "none" && found != expected {
+            findings.push(refusal(
+                format!(
+                    "the key {key} is somebody else's: it is a {found}, and an edge has a {expected} there"
+                ),
+                "remove it, or name another database or server in store.url",
+            ));
+        }
+    }
+    Ok(findings)
 }
 
 /// What a command that the server did not take says about it. Out of reach is no finding.
@@ -247,7 +291,7 @@ fn judge(info: &Info<'_>, settings: Option<ReplicaSettings>, store: &RedisStore)
         ));
     }
     let policy = info.text("maxmemory_policy");
-    if info.number("maxmemory") > 0 && !matches!(policy, "" | "noeviction") {
+    if !matches!(policy, "" | "noeviction") {
         findings.push(refusal(
             format!("maxmemory-policy is {policy}: once its memory is full, the server drops places in line"),
             "set it to noeviction, or give the line a server of its own",
@@ -334,12 +378,6 @@ mod tests {
             "redis_version:7.2.4\r\nvalkey_version:8.1.0",
         );
         assert_eq!(said(&[valkey], None, "redis://h"), [""; 0]);
-        let unbounded = [("maxmemory:1000", "maxmemory:0"), ("noeviction", "allkeys-lru")];
-        assert_eq!(
-            said(&unbounded, None, "redis://h"),
-            [""; 0],
-            "without a bound nothing is dropped"
-        );
     }
 
     #[test]
@@ -354,6 +392,9 @@ mod tests {
             replica.contains("replica of db1:6379") && replica.contains("sentinels"),
             "{replica}"
         );
+        // A bound may be set while the line is in it.
+        let unbounded = one(&[("maxmemory:1000", "maxmemory:0"), ("noeviction", "allkeys-lru")]);
+        assert!(unbounded.contains("allkeys-lru"), "{unbounded}");
         let evicting = one(&[("noeviction", "volatile-ttl")]);
         assert!(
             evicting.contains("volatile-ttl") && evicting.contains("set it to noeviction"),

@@ -34,6 +34,18 @@ const NAMES: [(&str, &str); 8] = [
     ("replies", ":replies"),
 ];
 
+/// Their types; nothing where the name goes on.
+const TYPES: [Option<&str>; NAMES.len()] = [
+    Some("string"),
+    None,
+    None,
+    Some("hash"),
+    Some("zset"),
+    Some("list"),
+    Some("list"),
+    Some("hash"),
+];
+
 /// What every key of a room begins with. A room's id is lower-case letters, digits and hyphens: nothing in it can end the
 /// hash tag or name another room's key.
 pub(super) fn room(room: &RoomId) -> String {
@@ -43,6 +55,19 @@ pub(super) fn room(room: &RoomId) -> String {
 /// The key of the visits of the room whose keys begin with `room`.
 pub(super) fn visits(room: &str) -> String {
     format!("{room}:visits")
+}
+
+/// Every key that is always there or of one type: those of all rooms, and those of these rooms, with what Redis calls
+/// their type. Somebody else's stand in the way.
+pub(super) fn typed<'a>(rooms: &'a [RoomId]) -> impl Iterator<Item = (String, &'static str)> + 'a {
+    let of_all = [(SIGNING_KEYS, "set"), (EDGES, "set")]
+        .into_iter()
+        .map(|(key, kind)| (String::from_utf8_lossy(key).into_owned(), kind));
+    let of_rooms = rooms.iter().flat_map(|id| {
+        let names = NAMES.into_iter().zip(TYPES);
+        names.filter_map(|((_, end), kind)| Some((format!("{}{end}", room(id)), kind?)))
+    });
+    of_all.chain(of_rooms)
 }
 
 /// The table of names that the script begins with.

@@ -1,17 +1,19 @@
 //! The line of one room in Redis: the script that is the line, called.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use redis::{Value, cmd};
 use tidegate_config::RoomId;
 
 use super::codec::{self, Ground};
+use super::edges::Edge;
 use super::error::LinkError;
 use super::keys;
 use super::line_script::LINE;
 use super::link::{Link, Script};
-use crate::line::{Change, Refused, Reply, Request, Settings, Visit, VisitId};
+use crate::line::{Change, Epoch, Refused, Reply, Request, Settings, Visit, VisitId};
 use crate::store::{LineStore, Round, StoreError};
 
 /// Fields of the visits looked at in one step of a listing.
@@ -25,19 +27,37 @@ pub struct RedisLine {
     room: String,
     /// As this edge's file has them: in force where the store has none.
     settings: Settings,
-    nonce: u32,
+    edge: Arc<Edge>,
     lag_ms: u64,
+    /// The epoch of the last reply; 0 before the first.
+    epoch: AtomicU64,
 }
 
 impl RedisLine {
-    pub(super) fn new(link: Arc<Link>, room: &RoomId, settings: Settings, nonce: u32, lag_ms: u64) -> Self {
+    pub(super) fn new(
+        link: Arc<Link>,
+        room: &RoomId,
+        settings: Settings,
+        edge: Arc<Edge>,
+        lag_ms: u64,
+    ) -> Self {
         Self {
             link,
             script: &LINE,
             room: keys::room(room),
             settings,
-            nonce,
+            edge,
             lag_ms,
+            epoch: AtomicU64::new(0),
+        }
+    }
+
+    /// A new epoch is a store that may have lost what this edge had entered.
+    async fn heard_of(&self, epoch: Epoch) {
+        let before = self.epoch.swap(epoch.0, Ordering::Relaxed);
+        if before != 0 && before != epoch.0 {
+            // The next epoch is another chance; nobody here depends on it.
+            let _ = self.edge.enter_again(&self.link).await;
         }
     }
 
@@ -79,17 +99,19 @@ impl LineStore for RedisLine {
         }
         let ground = Ground {
             settings: &self.settings,
-            nonce: self.nonce,
+            nonce: self.edge.nonce,
             lag_ms: self.lag_ms,
         };
         let packed = codec::request(request, ground);
         let answer = self.call("tick", &packed).await;
         let bytes = answer.map_err(|error| refused(error, request.seq))?;
-        Ok(Arc::new(codec::reply(&bytes, request)?))
+        let reply = codec::reply(&bytes, request)?;
+        self.heard_of(reply.epoch).await;
+        Ok(Arc::new(reply))
     }
 
     fn nonce(&self) -> u32 {
-        self.nonce
+        self.edge.nonce
     }
 
     async fn configure(&self, change: Change) -> Result<Arc<Settings>, StoreError> {

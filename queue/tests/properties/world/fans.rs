@@ -161,7 +161,7 @@ impl World {
                 fan.enters_at_ms = None;
             }
         }
-        for id in &reply.ended.0 {
+        for id in reply.ended.0.iter().map(|ended| &ended.visit) {
             let Some(fan) = self.fans.get_mut(&id.place).filter(|fan| fan.visit == Some(*id)) else {
                 continue;
             };

@@ -4,6 +4,7 @@ local REGROUP_MS, REPORT_MS = 5000, 2000
 
 -- Holds back slots for at least this many visits, as far as there are any.
 local function hold_back(unseen)
+    line.unseen = math.max(line.unseen, unseen)
     line.reserve = math.min(math.max(line.reserve, unseen), math.max(line.settings.active_max - line.active, 0))
 end
 

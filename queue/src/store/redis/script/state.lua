@@ -94,7 +94,8 @@ local function begin_round(round, epoch)
     line.called_epoch, line.called_number = 0, 0
     calls_anew(0, 0)
     line.active, line.counted = 0, 0
-    line.reserve, line.reserve_until_ms, line.regroup_until_ms, line.grace_until_ms = 0, 0, 0, 0
+    line.reserve, line.unseen = 0, 0
+    line.reserve_until_ms, line.regroup_until_ms, line.grace_until_ms = 0, 0, 0
     line.everything, line.unfounded = false, false
     line.issued, line.joined = 0, 0
     line.next_turn = math.max(line.next_turn, first_turn(epoch) + 1)

@@ -22,7 +22,7 @@ local function advance(now_ms)
     line.store_ms = now_ms
     line.now_ms = line.now_ms + elapsed_ms
     line.allowance = math.min(line.allowance + elapsed_ms * line.settings.admit_per_min, allowance_cap())
-    if line.now_ms >= line.reserve_until_ms then line.reserve = 0 end
+    if line.now_ms >= line.reserve_until_ms then line.reserve, line.unseen = 0, 0 end
 end
 
 local function remember(boot, seq, reply)
@@ -139,6 +139,10 @@ end
 function calls.configure(change)
     local settings = line.settings
     settings.version = settings.version + 1
+    -- Two lives of a store may each be changed and not hear of each other: of versions that they give, the later life's
+    -- is higher.
+    local life = line.store_id == store_id() and line.epoch or new_epoch(line.epoch)
+    if life > line.round then settings.version = math.max(settings.version, first_turn(life)) end
     for _, name in ipairs({ 'mode', 'active_max', 'admit_per_min', 'paused', 'draining' }) do
         if change[name] ~= nil then settings[name] = change[name] end
     end

@@ -129,8 +129,9 @@ local function note_grant(epoch, number, turn, hard_end_ms)
     line.grants_next = line.grants_next + 1
 end
 
-local function note_ended(epoch, number, turn)
-    new_ended[#new_ended + 1] = cmsgpack.pack({ epoch, number, turn })
+-- `used` where the fan had entered, so that the place is used.
+local function note_ended(epoch, number, turn, used)
+    new_ended[#new_ended + 1] = cmsgpack.pack({ epoch, number, turn, used })
     line.ended_next = line.ended_next + 1
 end
 
@@ -171,7 +172,7 @@ local function undo(epoch, number, turn)
     put('admitted', life_of(epoch), number, false)
     line.allowance = math.min(line.allowance + 60000, allowance_cap())
     line.admitted = math.max(line.admitted - 1, 0)
-    note_ended(epoch, number, turn)
+    note_ended(epoch, number, turn, false)
 end
 
 local function expire()
@@ -189,7 +190,7 @@ local function expire()
         if visit.stage < ENTERED then
             undo(epoch, number, visit.turn)
         else
-            note_ended(epoch, number, visit.turn)
+            note_ended(epoch, number, visit.turn, true)
         end
     end
 end
@@ -197,7 +198,9 @@ end
 local function end_visit(epoch, number, turn)
     if visit_of(epoch, number, turn) then
         remove_visit(epoch, number)
-        note_ended(epoch, number, turn)
+        note_ended(epoch, number, turn, true)
+        -- While edges report, that may have been before the loss: its slot is held back for whoever has it since.
+        if line.now_ms < line.regroup_until_ms and line.reserve < line.unseen then line.reserve = line.reserve + 1 end
     end
 end
 
@@ -219,6 +222,7 @@ local function adopt(epoch, number, turn, hard_end_ms)
         return nil
     end
     line.reserve = line.reserve - 1
+    line.unseen = math.max(line.unseen - 1, 0)
     line.next_turn = math.max(line.next_turn, turn + 1)
     put('admitted', life, number, true)
     clear_waiting(epoch, number)

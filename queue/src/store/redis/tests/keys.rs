@@ -1,7 +1,10 @@
 //! Edges agree on their keys, or do not start.
 
-use super::link;
 use super::server::Server;
+use super::{link, store};
+use crate::line::{Known, Place, Request, Settings};
+use crate::store::LineStore;
+use crate::store::redis::Redis;
 use crate::store::redis::common_keys::agree_on_keys;
 use crate::store::redis::error::ConnectError;
 
@@ -45,4 +48,34 @@ async fn of_two_that_start_at_once_one_is_let_in() {
         );
         assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
     }
+}
+
+#[tokio::test]
+async fn who_runs_is_found_again_in_a_store_that_was_emptied() {
+    let server = Server::start(&[]);
+    let redis = async |kids: &[&str]| {
+        let rooms = ["drop".parse().expect("an id")];
+        Redis::connect(&store(&server.url()), &ring(kids), 7, &rooms).await
+    };
+    let runs = redis(&["a"]).await.expect("the first edge decides");
+    let line = runs.line(&"drop".parse().expect("an id"), Settings::for_tests());
+    let tick = async |seq, known| {
+        let request = Request {
+            boot: 1,
+            seq,
+            known,
+            ..Request::default()
+        };
+        line.tick(&request).await.expect("a tick")
+    };
+    let before = tick(1, None).await;
+    let known = Known::of(&before, Place::START, Settings::for_tests().into());
+    let () = link(&server.url())
+        .await
+        .query(&redis::cmd("FLUSHALL"))
+        .await
+        .expect("emptied");
+    assert!(tick(2, Some(known)).await.epoch > before.epoch);
+    assert!(matches!(redis(&["x"]).await, Err(ConnectError::OtherKeys { .. })));
+    redis(&["a"]).await.expect("its own keys are there");
 }

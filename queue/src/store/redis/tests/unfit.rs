@@ -149,7 +149,7 @@ async fn what_would_lose_places_is_refused_in_one_go() {
         said.len() == 1 && said[0].starts_with("refused: maxmemory-policy is allkeys-lru"),
         "{said:?}"
     );
-    let error = require_fit(&link(&server.url()).await, &store(&server.url()), TRIAL).await;
+    let error = require_fit(&link(&server.url()).await, &store(&server.url()), TRIAL, &[]).await;
     let error = error.expect_err("it is unfit");
     assert!(
         matches!(&error, ConnectError::Unfit { reasons, .. } if reasons.len() == 1)
@@ -171,7 +171,7 @@ async fn what_would_lose_places_is_refused_in_one_go() {
     let said = found(&server.url()).await;
     assert!(said.len() == 1 && said[0].contains("raise maxmemory"), "{said:?}");
     command(&server.url(), &["CONFIG", "SET", "maxmemory", "0"]).await;
-    require_fit(&link(&server.url()).await, &store(&server.url()), TRIAL)
+    require_fit(&link(&server.url()).await, &store(&server.url()), TRIAL, &[])
         .await
         .expect("it is fit now");
 }
@@ -184,4 +184,38 @@ async fn a_server_that_wants_a_login_says_so() {
         said.len() == 1 && said[0].contains("NOAUTH") && said[0].contains("store.url"),
         "{said:?}"
     );
+}
+
+#[tokio::test]
+async fn somebody_else_s_keys_are_named_and_left_alone() {
+    let server = Server::start(&[]);
+    let rooms = ["drop".parse().expect("an id")];
+    let fit = async || {
+        let link = link(&server.url()).await;
+        require_fit(&link, &store(&server.url()), TRIAL, &rooms).await
+    };
+    fit().await.expect("an empty server");
+    for (set, key, kind) in [
+        (
+            &["RPUSH", "tidegate:{drop}:line", "x"][..],
+            "tidegate:{drop}:line",
+            "list",
+        ),
+        (
+            &["SET", "tidegate:{drop}:visits", "x"],
+            "tidegate:{drop}:visits",
+            "string",
+        ),
+        (&["SET", "tidegate:keys", "x"], "tidegate:keys", "string"),
+    ] {
+        command(&server.url(), set).await;
+        let said = fit().await.expect_err("it is in the way").to_string();
+        assert!(
+            said.contains(&format!("{key} is somebody else's: it is a {kind}")) && said.contains("store.url"),
+            "{said}"
+        );
+        command(&server.url(), &["DEL", key]).await;
+    }
+    command(&server.url(), &["SET", "tidegate:{other}:visits", "x"]).await;
+    fit().await.expect("another room's are not looked at");
 }

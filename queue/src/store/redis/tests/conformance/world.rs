@@ -13,6 +13,7 @@ use super::super::store;
 use super::Difference;
 use super::compare::{compare, same};
 use crate::line::{Change, Known, Line, Place, Reply, Request, Settings, VisitId};
+use crate::store::redis::edges;
 use crate::store::redis::line::RedisLine;
 use crate::store::redis::link::{Link, Script};
 use crate::store::{LineStore, Round as Turned, StoreError};
@@ -86,7 +87,11 @@ impl World {
             (settings.active_max, settings.admit_per_min) = (200, 600);
         }
         let room = "drop".parse().expect("an id");
-        let line = RedisLine::new(link.clone(), &room, settings.clone(), NONCE, LAG_MS).by(script);
+        let edge = Arc::new(edges::Edge {
+            nonce: NONCE,
+            kids: vec!["k".to_owned()],
+        });
+        let line = RedisLine::new(link.clone(), &room, settings.clone(), edge, LAG_MS).by(script);
         let mut world = Self {
             clock_ms: 1_790_000_000_000 + rng.random_range(0..1_000_000),
             rng,
@@ -214,6 +219,9 @@ impl World {
                     .map(|text| (*text).to_owned())
             }
             _ => change.mode = [Mode::Auto, Mode::On, Mode::Off].choose(rng).copied(),
+        }
+        if self.copies.0 != self.copies.1 {
+            line.moved();
         }
         let expected = line.configure(&change);
         let said = self.store.configure(change).await;
