@@ -1,6 +1,7 @@
 //! The store does not answer for a while: who is inside stays inside, who waits is told, and who arrives has a place.
 
 mod half_a_minute;
+mod over;
 
 use std::time::{Duration, Instant};
 

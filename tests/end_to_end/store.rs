@@ -79,7 +79,7 @@ fn every_finding_is_shown_with_its_remedy() {
         wrong.starts_with(&format!("{url}: ")) && wrong.contains("set it to noeviction"),
         "{wrong}"
     );
-    redis.command::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+    redis.command::<()>(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
 
     let replica = RedisServer::start();
     let port = redis.address().port().to_string();
@@ -184,6 +184,18 @@ fn somebody_elses_keys_in_the_way_are_named_and_let_nobody_through() {
         "{said}"
     );
     assert_eq!(before.get("/").status, 200, "whoever is inside goes on");
+    // The key that is checked in passing is named by the look at the store, too.
+    let folder = site(Some(&redis.url()));
+    let file = folder.path().join("site.toml");
+    let text = std::fs::read_to_string(&file).expect("a file");
+    let guarded = text.replace("free = true", "room = \"drop\"");
+    let room = "[[room]]\nid = \"drop\"\nactive_max = 50\nadmit_per_min = 6000\n";
+    std::fs::write(&file, format!("{guarded}\n{room}")).expect("a file");
+    let (code, _, said) = live(folder.path(), &[]);
+    assert!(
+        code == Some(64) && said.contains("tidegate:{drop}:visits is somebody else's"),
+        "{said}"
+    );
     redis.command::<()>(&["DEL", "tidegate:{drop}:visits"]);
     enter(&mut Fan::of(&shared[0].site));
 }

@@ -191,9 +191,14 @@ impl Driver {
         if let Some(held) = &held {
             self.publish(&reply, held);
             if !more {
-                // Whoever is held here and not counted there was said to be away by another edge.
+                // Whoever is held here and not counted there was said to be away by another edge. Those who have answered
+                // are not asked again.
                 let room = &self.room;
-                room.inbox.back_again(room.fans.unseen_in(&reply.blocks));
+                let unseen = room.fans.unseen_in(&reply.blocks);
+                let answered = unseen.iter().filter(|(_, answered)| *answered);
+                answered.for_each(|(place, _)| room.inbox.here(*place));
+                let places = unseen.iter().map(|(place, _)| *place);
+                room.inbox.back_again(places.collect());
             }
         }
         Ok(more || reply.more)

@@ -268,8 +268,8 @@ impl Fans {
         held.by_place.keys().copied().collect()
     }
 
-    /// The fans in line whom `blocks` show absent; they answer anew when they are called.
-    pub(super) fn unseen_in(&self, blocks: &[BlockView]) -> Vec<Place> {
+    /// The fans in line whom `blocks` show absent, and whether they have answered the call.
+    pub(super) fn unseen_in(&self, blocks: &[BlockView]) -> Vec<(Place, bool)> {
         let held = self.lock();
         let mut unseen = Vec::new();
         for block in blocks {
@@ -277,9 +277,8 @@ impl Fans {
             unseen.extend(
                 fans.filter(|(place, fan)| !block.has_present(**place) && fan.turn().is_none())
                     .map(|(place, fan)| {
-                        fan.unanswer();
                         fan.wake.notify_waiters();
-                        *place
+                        (*place, fan.has_answered())
                     }),
             );
         }

@@ -107,8 +107,8 @@ impl Snapshot {
 
     /// How the fan stands. What is shown of `ahead` never grows.
     pub fn standing(&self, fan: &Fan, stock: Option<Stock>, sold_out_by_stock: bool) -> Standing {
-        let ahead = self.ahead(fan);
         let state = self.state(stock, sold_out_by_stock);
+        let ahead = self.ahead(fan, state);
         let wait_s = if state == State::Waiting {
             self.pace.range_s(ahead, &self.settings)
         } else {
@@ -124,13 +124,19 @@ impl Snapshot {
     }
 
     /// How many to show before the fan. Who has come since the picture was made was told by the tick that brought the
-    /// place.
-    fn ahead(&self, fan: &Fan) -> u64 {
-        if self.view.shows(fan.place) {
-            return fan.show_ahead(self.view.ahead(fan.place));
+    /// place; who has come from another edge is in the next picture, unless the line holds still.
+    fn ahead(&self, fan: &Fan, state: State) -> u64 {
+        match fan.shown_ahead() {
+            _ if self.view.shows(fan.place) => fan.show_ahead(self.view.ahead(fan.place)),
+            Some(told) => told,
+            None if state == State::Waiting => self.view.ahead_at_most(fan.place),
+            None => fan.show_ahead(self.view.ahead(fan.place)),
         }
-        let told = fan.shown_ahead();
-        told.unwrap_or_else(|| self.view.ahead_at_most(fan.place))
+    }
+
+    /// Whether what [`Self::standing`] says is before the fan is more than a guess.
+    pub fn knows_who_is_before(&self, fan: &Fan) -> bool {
+        self.view.shows(fan.place) || fan.shown_ahead().is_some()
     }
 
     /// How the line stands for everyone.

@@ -44,6 +44,12 @@ pub const MUTANTS: &[Mutant] = &[
         "self.visits.len()",
     ),
     mutant(
+        "the slot of a visit that ended before the loss is given to somebody else",
+        "learn.rs",
+        "self.loss.reserve += 1;",
+        "",
+    ),
+    mutant(
         "nothing is held back after a loss",
         "learn.rs",
         "self.loss.reserve = self.loss.reserve.max(unseen).min(free);",

@@ -76,7 +76,8 @@ pub(super) fn compose(
     told.admitted = None;
     let standing = snapshot.standing(fan, room.stock(), room.config.sold_out_by_stock);
     let said = (standing, snapshot.settings.version);
-    if told.standing != Some(said) {
+    // Who has come from another edge was told there; more than that would be a step back.
+    if told.standing != Some(said) && snapshot.knows_who_is_before(fan) {
         told.standing = Some(said);
         say(wire, &ToFan::Position(standing.position(&snapshot)), out);
     }
@@ -88,5 +89,10 @@ pub(super) fn compose(
     if out.len() > begun {
         shared.metrics.frames(1);
     }
-    Next::Wait(Snapshot::update_after(standing.ahead, rand::rng().random()))
+    let ahead = if told.standing.is_some() {
+        standing.ahead
+    } else {
+        0
+    };
+    Next::Wait(Snapshot::update_after(ahead, rand::rng().random()))
 }

@@ -9,7 +9,7 @@ use crate::store::redis::link::Script;
 const OPERATIONS: u32 = 30_000;
 
 /// What is broken, the text that must occur once, and what stands there instead.
-const MUTANTS: [(&str, &str, &str); 23] = [
+const MUTANTS: [(&str, &str, &str); 25] = [
     ("visits never expire", "\n    expire()\n", "\n"),
     (
         "one visit more than the limit",
@@ -69,6 +69,16 @@ const MUTANTS: [(&str, &str, &str); 23] = [
     (
         "a place that an edge gave by itself is taken for a loss",
         "if epoch > line.epoch and is_stamp(epoch) then",
+        "if false then",
+    ),
+    (
+        "the slot of a visit that ended before the loss is given to somebody else",
+        "if line.now_ms < line.regroup_until_ms and line.reserve < line.unseen then",
+        "if false then",
+    ),
+    (
+        "changes in two lives of a store have one version",
+        "if life > line.round then",
         "if false then",
     ),
     (
