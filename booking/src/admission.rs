@@ -131,13 +131,17 @@ impl KeyRing {
     /// Whether the assertion holds.
     pub(crate) async fn verify(&self, assertion: Option<&str>) -> Result<(), NotAdmitted> {
         let assertion = assertion.ok_or(NotAdmitted::Missing)?;
-        match self.look(assertion) {
+        let mut asked_at = match self.look(assertion) {
             (Ok(()), true) => return Ok(()),
             // Other keys would change nothing.
             (Err(NotVerified::Invalid), _) => return Err(NotAdmitted::Invalid),
-            _ => {}
-        }
-        let mut asked_at = self.asked_at.lock().await;
+            // One sees whether there are newer keys; nobody waits for that whose own key is known.
+            (Ok(()), false) => match self.asked_at.try_lock() {
+                Ok(asked_at) => asked_at,
+                Err(_) => return Ok(()),
+            },
+            (Err(NotVerified::UnknownKey), _) => self.asked_at.lock().await,
+        };
         let may_ask = asked_at.is_none_or(|at| at.elapsed() >= FETCH_EVERY);
         let (verified, fresh) = self.look(assertion);
         if may_ask && !(verified.is_ok() && fresh) {

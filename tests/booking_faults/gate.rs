@@ -19,6 +19,7 @@ use tidegate_booking::payment::Secret;
 use tidegate_booking::payment::sandbox::{
     Chaos, Ledger, LedgerReader, Sandbox, SandboxConfig, WebhookTarget,
 };
+use tidegate_config::Database;
 use tokio::runtime::Runtime;
 
 pub const SECRET_KEY: &str = "sk_test_of_the_tests";
@@ -85,7 +86,7 @@ impl Provider {
         let folder = tempfile::tempdir().unwrap();
         let config = SandboxConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
-            file: folder.path().join("sandbox.db"),
+            book: Database::Sqlite(folder.path().join("sandbox.db")),
             secret_key: Secret::new(SECRET_KEY),
             webhook: Some(WebhookTarget {
                 url: webhook.to_owned(),

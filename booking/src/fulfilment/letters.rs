@@ -84,7 +84,18 @@ impl Fulfilment {
                 ticket_url: format!("{}/tickets/{}", self.site.url, ticket.id),
             };
             let (name, address) = (to.0.to_owned(), address.to_owned());
-            self.mail(&key("received"), address, name, at, letter.into(), Vec::new())
+            let holder = match ticket.owner.account_id() {
+                Some(id) => self.store.account(&id).await.unwrap_or_default(),
+                None => None,
+            };
+            let face = self.office.face(ticket, showtime, holder.as_ref());
+            let paper = printed(vec![face]).await.map(|bytes| Attachment {
+                name: format!("ticket-{}.pdf", ticket.id),
+                kind: AttachmentKind::Pdf,
+                bytes,
+            });
+            let attachments = paper.into_iter().collect();
+            self.mail(&key("received"), address, name, at, letter.into(), attachments)
                 .await;
         }
     }

@@ -87,18 +87,33 @@ impl Fulfilment {
             if due.is_empty() {
                 break;
             }
+            let mut moved = false;
             for (order, round) in due {
-                self.apply(&order, &Event::CheckDue { round }).await?;
+                moved |= self.moves(&order, &Event::CheckDue { round }).await;
+            }
+            if !moved {
+                break; // the same would be due again
             }
         }
         for order in self.store.orders_called_off().await? {
-            self.apply(&order, &Event::EventCancelled).await?;
+            self.moves(&order, &Event::EventCancelled).await;
         }
         if swept_at.elapsed() >= SWEEP_EVERY {
             *swept_at = Instant::now();
             self.sweep().await?;
         }
         Ok(())
+    }
+
+    /// Moves one order; true where that could be done. One that cannot be read keeps nobody else waiting.
+    async fn moves(&self, order: &OrderId, event: &Event) -> bool {
+        match self.apply(order, event).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::error!(%order, %error, "cannot look after an order; the others go on");
+                false
+            }
+        }
     }
 
     /// Thinks about what was heard, a batch at a time: the provider is asked about all of a batch at once.

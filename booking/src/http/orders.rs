@@ -31,6 +31,9 @@ const PAYMENT_WITHIN: Duration = Duration::from_secs(4);
 /// How long a fan who comes back from paying waits for the provider's word.
 const WORD_WITHIN: Duration = Duration::from_secs(3);
 
+/// A visit that lasted longer than this was another one: what a room allows where its file says nothing.
+const VISIT_MAX: Duration = Duration::from_secs(30 * 60);
+
 /// Fans may give tickets back until this long before the show: what most venues of the sample's kind allow. Organisers
 /// always may.
 const REFUND_UNTIL: Duration = Duration::from_secs(24 * 3600);
@@ -141,9 +144,13 @@ async fn made(app: &App, id: &OrderId, headers: &HeaderMap, status: StatusCode) 
     Ok(with_goodbye(response, &purchase))
 }
 
-/// Once the tickets are out the visit has served its purpose, and somebody else may come in.
+/// Once the tickets are out the visit has served its purpose, and somebody else may come in. Whoever looks at an older
+/// order is there for something else.
 fn with_goodbye(mut response: Response, purchase: &Purchase) -> Response {
-    if purchase.order.state == OrderState::Issued {
+    let age_ms = Timestamp::now()
+        .as_millisecond()
+        .saturating_sub(purchase.created_at_ms);
+    if purchase.order.state == OrderState::Issued && age_ms < VISIT_MAX.as_millis() as i64 {
         let command = HeaderValue::from_static("release");
         response.headers_mut().insert(COMMAND, command);
     }

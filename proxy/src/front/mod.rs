@@ -2,8 +2,9 @@
 //! is answered on the spot, and the rest goes to Pingora with what was read.
 //!
 //! It is here for four things that Pingora's own accept loop does not give. A head that trickles in byte by byte is cut
-//! off as a whole, not restarted by every byte. One that cannot be read is told so in a problem document. The waiting page, the answer to most of a surge, costs one read, one
-//! write and no proxy session. And a socket that begins to wait is simply handed on.
+//! off as a whole, not restarted by every byte. One that cannot be read is told so in a problem document. The waiting
+//! page, the answer to most of a surge, costs one read, one write and no proxy session. And a socket that begins to wait
+//! is simply handed on.
 
 mod connection;
 mod head;
