@@ -66,10 +66,12 @@ fn each_problem_is_shown_as_place_reason_and_remedy() {
 
 #[test]
 fn search_cannot_stand_beside_a_booking_that_shows_nothing_without_a_login() {
-    let both = |booking: &str, search: &str| format!("[booking]\n{booking}\n[search]\n{search}\n");
+    let both = |booking: &str, search: &str| {
+        format!("[booking]\nrequire_admission = false\n{booking}\n[search]\n{search}\n")
+    };
     let found = problems(&both("login = \"all\"", ""));
     let place = (found.list[0].line, found.list[0].key.as_str());
-    assert_eq!((found.list.len(), place), (1, (Some(3), "search")));
+    assert_eq!((found.list.len(), place), (1, (Some(4), "search")));
     assert!(found.list[0].remedy.contains("leave [search] out"), "{found}");
     let elsewhere = "catalogue_url = \"http://127.0.0.9:8081\"";
     for fine in [
