@@ -16,7 +16,8 @@ use super::pages;
 use super::problem::Problem;
 use crate::store::StoreError;
 
-/// How long one request may take until somebody is answered, its body included. Beyond the store's own two seconds for a turn and a fetch of keys.
+/// How long one request may take until somebody is answered, its body included. Beyond the store's own two seconds for a
+/// turn and a fetch of keys.
 const REQUEST_WITHIN: Duration = Duration::from_secs(8);
 
 /// Pages bring their own style and script and need nothing else from anywhere.

@@ -94,7 +94,7 @@ fn is_forwarding(name: &str) -> bool {
 /// `Tidegate-Visit-Token` is among them. Empty (and without allocation) for nearly every request.
 ///
 /// - all of Tidegate's own names, whoever sent them;
-/// - `X-Forwarded-*` and what else speaks of proxies ([`FORWARDING`]) unless the peer is trusted;
+/// - `X-Forwarded-*` and what else speaks of proxies (`FORWARDING`) unless the peer is trusted;
 /// - an `Upgrade` to anything but a websocket (`h2c` would tunnel requests past the gate), with its settings.
 ///
 /// Other hop-by-hop headers (`Connection` and what it names, `Keep-Alive`, `TE`, `Trailer`, `Proxy-*`) are the

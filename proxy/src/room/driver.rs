@@ -87,7 +87,7 @@ impl Driver {
     /// The first exchange: from then on the room knows its round and its settings.
     ///
     /// # Errors
-    /// The store does not take it, or does not answer for [`BEGIN_WITHIN`].
+    /// The store does not take it, or does not answer for ten seconds.
     pub async fn begin(&mut self) -> Result<(), StoreError> {
         self.give_up_at = Some(Instant::now() + BEGIN_WITHIN);
         self.tick().await?;

@@ -1,4 +1,5 @@
-//! What an organiser sends, and which seats a fan asks for, read from JSON into drafts: every value within its bounds, and every mistake with its place.
+//! What an organiser sends, and which seats a fan asks for, read from JSON into drafts: every value within its bounds,
+//! and every mistake with its place.
 //! Pure; what only the database knows (whether a venue exists, what time it is) is checked where the draft is stored.
 
 mod event;
