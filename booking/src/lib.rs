@@ -10,7 +10,8 @@
 //! - `fulfilment`: what follows from an order's moves: payments asked for, tickets written, mails sent.
 //! - `filter` and [`live`]: seats as everyone sees them, read once for all and streamed; with Redis, told at once.
 //! - `http` and `service`: calls and pages, and the life of the process's listener; beside them `grant`, which gives roles
-//!   without either.
+//!   without either, `till`, which opens the payment provider, `sample`, the catalogue to begin with, `stalled`, which ends
+//!   connections that stand still, and `private`, which keeps files to their owner.
 
 pub mod domain;
 pub mod live;
