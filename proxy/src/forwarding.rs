@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use data_encoding::HEXLOWER;
 use http::header::{COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Version};
 use pingora::Result;
@@ -71,11 +72,8 @@ pub fn prepare(request: &mut RequestHeader, pass: &Pass, peer: IpAddr, ring: &Ke
 
 /// 128 random bits in hexadecimal.
 fn new_id() -> HeaderValue {
-    let digits = rand::random::<u128>().to_be_bytes().map(|byte| {
-        let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
-        [digit(byte >> 4), digit(byte & 15)]
-    });
-    HeaderValue::from_bytes(digits.as_flattened()).expect("hexadecimal digits are a header value")
+    let digits = HEXLOWER.encode(&rand::random::<[u8; 16]>());
+    HeaderValue::try_from(digits).expect("hexadecimal digits are a header value")
 }
 
 /// Keeps Tidegate's cookies from the origin.

@@ -1,7 +1,9 @@
 //! The message file, an operator's texts over it, and what is said in words: counts, waits, what is left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
+use memchr::memchr;
 use tidegate_config::Page;
 
 use super::escape;
@@ -36,7 +38,8 @@ type Texts = BTreeMap<String, String>;
 pub(super) struct Words {
     pub(super) lang: Lang,
     plain: Texts,
-    html: Texts,
+    /// Escaped. Looked up a dozen times a page.
+    html: HashMap<String, String, RandomState>,
 }
 
 /// What is wrong with a room's own texts.
@@ -118,10 +121,10 @@ impl Words {
     /// Appends a text with its placeholders filled in; the values must be escaped already.
     pub(super) fn say(&self, key: &str, values: &[(&str, &str)], out: &mut String) {
         let mut rest = self.html(key);
-        while let Some(open) = rest.find('{') {
+        while let Some(open) = memchr(b'{', rest.as_bytes()) {
             out.push_str(&rest[..open]);
             rest = &rest[open..];
-            let filled = rest.find('}').and_then(|close| {
+            let filled = memchr(b'}', rest.as_bytes()).and_then(|close| {
                 values
                     .iter()
                     .find(|(name, _)| *name == &rest[1..close])

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 /// A room's life from opening to close. Tokens of another round are arrivals.
@@ -140,9 +141,15 @@ impl FromStr for VisitId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Visitor(pub u128);
 
+impl Visitor {
+    fn digits(self) -> String {
+        HEXLOWER.encode(&self.0.to_be_bytes())
+    }
+}
+
 impl fmt::Display for Visitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(&self.digits())
     }
 }
 
@@ -155,7 +162,7 @@ impl fmt::Debug for Visitor {
 
 impl Serialize for Visitor {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.digits())
     }
 }
 

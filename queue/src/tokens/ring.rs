@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as base64url;
@@ -34,48 +35,67 @@ pub enum TokenError {
 }
 
 struct Keys {
-    secret: hmac::Key,
     pair: (EncodingKey, DecodingKey),
-    /// The header of each kind of token, encoded, by its `typ`.
-    headers: BTreeMap<&'static str, String>,
+    /// How the tokens of each kind begin, by their `typ`.
+    begun: BTreeMap<&'static str, Begun>,
+}
+
+/// How all tokens of one kind under one key begin.
+struct Begun {
+    /// The header, encoded, and the dot behind it.
+    header: String,
+    /// The secret's code of just that: what follows is all that is reckoned for each token.
+    code: hmac::Context,
+}
+
+impl Begun {
+    fn new<C: Claims>(kid: &str, secret: &hmac::Key) -> (&'static str, Self) {
+        let mut header = Header::new(C::ALGORITHM);
+        header.typ = Some(C::TYPE.to_owned());
+        header.kid = Some(kid.to_owned());
+        let json = serde_json::to_vec(&header).expect("a header is plain text");
+        let header = base64url.encode(json) + ".";
+        let mut code = hmac::Context::with_key(secret);
+        code.update(header.as_bytes());
+        (C::TYPE, Self { header, code })
+    }
+
+    /// The code of the header and these claims.
+    fn code_with(&self, claims: &str) -> hmac::Tag {
+        let mut code = self.code.clone();
+        code.update(claims.as_bytes());
+        code.sign()
+    }
 }
 
 impl Keys {
-    /// The header, encoded, of the tokens of a kind.
-    fn header<C: Claims>(&self) -> &str {
-        self.headers.get(C::TYPE).map_or("", String::as_str)
+    fn begun<C: Claims>(&self) -> &Begun {
+        self.begun.get(C::TYPE).expect("every kind of token is begun")
     }
 
-    /// Appends the signature, encoded.
-    fn sign<C: Claims>(&self, token: &mut String) {
-        let message = token.as_bytes();
-        let signature = match C::ALGORITHM {
-            // As `jsonwebtoken` does it, with a key that is not prepared anew for every token.
-            Algorithm::HS256 => base64url.encode(hmac::sign(&self.secret, message)),
-            other => crypto::sign(message, &self.pair.0, other).expect("checked keys sign anything"),
-        };
-        token.push('.');
-        token.push_str(&signature);
-    }
-
-    fn is_signed<C: Claims>(&self, message: &str, signature: &str) -> bool {
-        let message = message.as_bytes();
+    /// The signature, encoded, of a message that ends with `claims`.
+    fn sign<C: Claims>(&self, message: &str, claims: &str) -> String {
         match C::ALGORITHM {
-            Algorithm::HS256 => base64url
-                .decode(signature)
-                .is_ok_and(|signature| hmac::verify(&self.secret, message, &signature).is_ok()),
-            other => matches!(crypto::verify(signature, message, &self.pair.1, other), Ok(true)),
+            // As `jsonwebtoken` does it, with a key that is not prepared anew for every token.
+            Algorithm::HS256 => base64url.encode(self.begun::<C>().code_with(claims)),
+            other => {
+                crypto::sign(message.as_bytes(), &self.pair.0, other).expect("checked keys sign anything")
+            }
         }
     }
-}
 
-/// The encoded header of the tokens of one kind under one key.
-fn header<C: Claims>(kid: &str) -> (&'static str, String) {
-    let mut header = Header::new(C::ALGORITHM);
-    header.typ = Some(C::TYPE.to_owned());
-    header.kid = Some(kid.to_owned());
-    let json = serde_json::to_vec(&header).expect("a header is plain text");
-    (C::TYPE, base64url.encode(json))
+    fn is_signed<C: Claims>(&self, message: &str, claims: &str, signature: &str) -> bool {
+        match C::ALGORITHM {
+            Algorithm::HS256 => base64url.decode(signature).is_ok_and(|signature| {
+                let code = self.begun::<C>().code_with(claims);
+                verify_slices_are_equal(code.as_ref(), &signature).is_ok()
+            }),
+            other => matches!(
+                crypto::verify(signature, message.as_bytes(), &self.pair.1, other),
+                Ok(true)
+            ),
+        }
+    }
 }
 
 /// The keys of an installation, ready for use: the first signs, all verify.
@@ -93,19 +113,21 @@ pub struct KeyRing {
 impl KeyRing {
     /// The ring of a key file.
     pub fn new(file: &KeyFile) -> Self {
-        let keys = file.keys.iter().map(|key| Keys {
-            secret: hmac::Key::new(hmac::HMAC_SHA256, &key.secret),
-            pair: (
-                EncodingKey::from_ed_der(&key.pkcs8),
-                DecodingKey::from_ed_der(&key.public),
-            ),
-            headers: BTreeMap::from([
-                header::<VisitorCard>(&key.kid),
-                header::<Place>(&key.kid),
-                header::<Admission>(&key.kid),
-                header::<Visit>(&key.kid),
-                header::<Assertion>(&key.kid),
-            ]),
+        let keys = file.keys.iter().map(|key| {
+            let (kid, secret) = (&key.kid, hmac::Key::new(hmac::HMAC_SHA256, &key.secret));
+            Keys {
+                pair: (
+                    EncodingKey::from_ed_der(&key.pkcs8),
+                    DecodingKey::from_ed_der(&key.public),
+                ),
+                begun: BTreeMap::from([
+                    Begun::new::<VisitorCard>(kid, &secret),
+                    Begun::new::<Place>(kid, &secret),
+                    Begun::new::<Admission>(kid, &secret),
+                    Begun::new::<Visit>(kid, &secret),
+                    Begun::new::<Assertion>(kid, &secret),
+                ]),
+            }
         });
         Self {
             keys: keys.collect(),
@@ -127,11 +149,13 @@ impl KeyRing {
     pub fn sign<C: Claims>(&self, claims: &C) -> String {
         let keys = &self.keys[0];
         let claims = serde_json::to_vec(claims).expect("claims are plain text and numbers");
+        let header = &keys.begun::<C>().header;
         let mut token = String::with_capacity(TOKEN_LEN_MAX / 4);
-        token.push_str(keys.header::<C>());
-        token.push('.');
+        token.push_str(header);
         base64url.encode_string(claims, &mut token);
-        keys.sign::<C>(&mut token);
+        let signature = keys.sign::<C>(&token, &token[header.len()..]);
+        token.push('.');
+        token.push_str(&signature);
         token
     }
 
@@ -160,11 +184,12 @@ impl KeyRing {
     /// The claims of a token of this kind which was signed by one of the keys, whatever time it is.
     fn read<C: Claims>(&self, token: &str) -> Result<C, TokenError> {
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
-        let (header, claims) = message.split_once('.').ok_or(TokenError::Malformed)?;
-        let Some(keys) = self.keys.iter().find(|keys| keys.header::<C>() == header) else {
+        let header = message.find('.').ok_or(TokenError::Malformed)? + 1;
+        let (header, claims) = message.split_at(header);
+        let Some(keys) = self.keys.iter().find(|keys| keys.begun::<C>().header == header) else {
             return Err(why_not::<C>(token));
         };
-        if !keys.is_signed::<C>(message, signature) {
+        if !keys.is_signed::<C>(message, claims, signature) {
             return Err(TokenError::Forged);
         }
         let claims = base64url.decode(claims).map_err(|_| TokenError::Forged)?;
