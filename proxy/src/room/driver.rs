@@ -4,6 +4,8 @@
 //! otherwise ten times a second while anyone is held and once a second when idle.
 
 mod reply;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use tokio::sync::watch;
 use super::Room;
 use super::inbox::Batch;
 use super::snapshot::Snapshot;
+use crate::background::caught;
 use crate::metrics::Metrics;
 
 /// A tick every so often while anyone is held here.
@@ -30,6 +33,9 @@ const JOINS_A_TICK: usize = 1_000;
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// After a store that did not answer, the same tick again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// After a panic, a driver goes on this much later: what panics each time fills no log and, embedded, no disk, and nobody
+/// waits for it as long as for a failover.
+const ANEW_AFTER: Duration = Duration::from_secs(2);
 /// What a store that took over may not have heard of happened in this time: replicas lag by seconds.
 const LOST_MS_MAX: u64 = 30_000;
 /// A store that was there a moment ago, when it was looked at, is waited for so long.
@@ -52,6 +58,8 @@ pub struct Driver {
     published: Option<Instant>,
     swept: Instant,
     next_block: Option<BlockId>,
+    /// The line is to be told again who is here: this driver does not know what the one before it has said.
+    tells_again: bool,
     /// While it begins, when it gives up.
     give_up_at: Option<Instant>,
 }
@@ -75,6 +83,7 @@ impl Driver {
             published: None,
             swept: Instant::now(),
             next_block: None,
+            tells_again: false,
             give_up_at: None,
         }
     }
@@ -103,8 +112,41 @@ impl Driver {
         Ok(())
     }
 
-    /// Ticks until told to stop, and once more for what gathered meanwhile.
+    /// Ticks until told to stop, and once more for what gathered meanwhile. After a panic, its own or the store's, the room
+    /// holds still for a moment and a driver that trusts nothing of this one goes on.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        while caught(self.drive(&mut stop)).await.is_err() {
+            if *stop.borrow() {
+                return;
+            }
+            self = self.anew();
+            tokio::select! {
+                () = tokio::time::sleep(ANEW_AFTER) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    }
+
+    /// The driver that goes on after this one panicked. It keeps what a store that lost it must hear, which is only ever
+    /// replaced whole; whom it holds and which visits it saw it tells with its first tick. Entries that were under way are
+    /// lost: the fans of joins are given places by this edge, those who answered a call are asked again.
+    fn anew(mut self) -> Self {
+        tracing::error!(
+            room = %self.room.config.id, again_after = ?ANEW_AFTER,
+            "the room's driver panicked, which is a defect: the line holds still and is then gone on with",
+        );
+        self.metrics.driver_panicked(&self.room.config.id);
+        let mut driver = Self {
+            seq: self.seq,
+            known: self.known.take(),
+            tells_again: true,
+            ..Self::new(self.room.clone(), self.metrics.clone(), self.boot)
+        };
+        driver.hold_still();
+        driver
+    }
+
+    async fn drive(&mut self, stop: &mut watch::Receiver<bool>) {
         let mut more = false;
         while !*stop.borrow() {
             if !more {
@@ -178,9 +220,10 @@ impl Driver {
             batch.request.entries(),
             batch.request.arrivals,
         );
-        let missed_notes = reply.missed_notes(&batch.request);
+        let tells_again = self.tells_again || reply.missed_notes(&batch.request);
         self.take_in(batch, &reply, sent);
-        if missed_notes {
+        if tells_again {
+            self.tells_again = false;
             self.report_all();
         }
         if let Some(held) = &held {
@@ -232,11 +275,16 @@ impl Driver {
     fn store_lost(&mut self, error: &StoreError) {
         if self.current.store_up {
             tracing::error!(room = %self.room.config.id, %error, "the store does not answer: the line holds still");
-            self.current.store_up = false;
-            self.room.publish(self.current.clone());
-            self.metrics.store_up(&self.room.config.id, false);
-            self.room.fans.wake_all();
+            self.hold_still();
         }
+    }
+
+    /// From now on this edge answers by itself, until the next reply.
+    fn hold_still(&mut self) {
+        self.current.store_up = false;
+        self.room.publish(self.current.clone());
+        self.metrics.store_up(&self.room.config.id, false);
+        self.room.fans.wake_all();
     }
 
     /// Blocks to read: those of the fans held here, in turn, and the one the floor splits.

@@ -7,6 +7,8 @@
 mod clock;
 mod driver;
 mod fans;
+#[cfg(test)]
+pub(crate) mod for_tests;
 mod inbox;
 mod joins;
 mod reminders;

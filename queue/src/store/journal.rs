@@ -144,7 +144,8 @@ impl Journal {
         file.write_all(&text)
             .and_then(|()| file.sync_all())
             .map_err(io("write"))?;
-        // Until it is known which of the two is there, and would be after the machine's death, nothing is appended to either.
+        // Until it is known which of the two is there, and would be after the machine's death, nothing is appended to
+        // either.
         self.torn = true;
         disk::replace(&next, &self.path).map_err(io("replace"))?;
         self.torn = false;
@@ -153,6 +154,21 @@ impl Journal {
         self.file = Arc::new(file);
         self.appended = 0;
         Ok(())
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What a restart would find now.
+    pub(super) fn read_again(&self) -> Result<Found, JournalError> {
+        let text = fs::read(&self.path).map_err(|source| JournalError::Io {
+            doing: "read",
+            path: self.path.clone(),
+            source,
+        })?;
+        read(&self.path, &text)
     }
 
     /// Appends records. When this returns, they outlive the process; when it fails, they may be appended again.
