@@ -233,8 +233,9 @@ impl Driver {
                 // are not asked again.
                 let room = &self.room;
                 let unseen = room.fans.unseen_in(&reply.blocks);
-                let answered = unseen.iter().filter(|(_, answered)| *answered);
-                answered.for_each(|(place, _)| room.inbox.here(*place));
+                for (place, _) in unseen.iter().filter(|(_, answered)| *answered) {
+                    room.inbox.here(*place);
+                }
                 let places = unseen.iter().map(|(place, _)| *place);
                 room.inbox.back_again(places.collect());
             }

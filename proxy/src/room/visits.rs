@@ -60,6 +60,11 @@ impl Live {
         can_grow && left_ms < visit_ttl_ms / 2 && !self.renewing.swap(true, Ordering::Relaxed)
     }
 
+    /// The renewal that was wanted was not asked for.
+    pub(super) fn is_not_renewed(&self) {
+        self.renewing.store(false, Ordering::Relaxed);
+    }
+
     /// The assertion for origins, made anew by `make` when the last one is about to expire.
     pub fn assertion(
         &self,
