@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidegate_queue::line::{BlockId, Given, Known, Place, Reply, Round, Status, VisitId};
+use tidegate_queue::line::{BlockId, Entered, Given, Known, Place, Reply, Round, Status, VisitId};
 
 use super::Driver;
 use crate::room::fans::Turn;
@@ -95,6 +95,11 @@ impl Driver {
 
     fn visit_over(&self, visit: VisitId) {
         self.room.visits.end(visit, self.room.clock.now_ms());
+        self.turn_over(visit);
+    }
+
+    /// If it was the turn of a fan who is held here, it is so no more.
+    fn turn_over(&self, visit: VisitId) {
         if let Some(fan) = self.room.fans.get(visit.place)
             && fan.turn().is_some_and(|turn| turn.visit == visit)
         {
@@ -132,7 +137,12 @@ impl Driver {
             visits.renewed(renewed.visit, renewed.expires_at_ms, reply.now_ms);
             let _ = tell.map(|tell| tell.send(renewed.expires_at_ms));
         }
-        for (entered, tell) in reply.entered.iter().zip(batch.entered) {
+        let entries = batch.request.enter.iter().zip(batch.entered);
+        for (entered, ((visit, _), tell)) in reply.entered.iter().zip(entries) {
+            if *entered == Entered::Over {
+                // Its end may be among the notes that this edge missed: the fan must not go on with it for good.
+                self.turn_over(*visit);
+            }
             let _ = tell.send(*entered);
         }
         let spent: BTreeSet<Place> = reply.spent.iter().copied().collect();

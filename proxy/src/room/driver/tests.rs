@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::Driver;
 use crate::metrics::Metrics;
 use crate::room::for_tests::config;
-use crate::room::{Joined, Room};
+use crate::room::{Joined, Room, Turn as FansTurn};
 
 /// A line that panics as often as it is told to, and remembers who came back.
 struct Panicking {
@@ -115,6 +115,38 @@ async fn a_panic_is_a_store_out_of_reach_until_another_driver_has_told_who_is_he
     })
     .await;
     until("both are in line", || room.snapshot().figures.waiting == 2).await;
+    shutdown.send_replace(true);
+    driving.await.expect("it stops in order");
+}
+
+#[tokio::test]
+async fn a_turn_that_the_line_says_is_over_holds_no_fan_back() {
+    let (config, metrics) = (config(), Arc::new(Metrics::new()));
+    let line = MemoryStore::volatile(Settings::from(&config), 1, Arc::new(SystemMoment::default()));
+    let room = Room::new(config, Arc::new(line), 1_000).expect("a room");
+    let (shutdown, stopped) = watch::channel(false);
+    let mut driver = Driver::new(room.clone(), metrics, 1);
+    driver.begin().await.expect("a store that answers");
+    let driving = tokio::spawn(driver.run(stopped));
+    for _ in 0..2 {
+        assert!(matches!(room.join().await, Joined::Straight { .. }));
+    }
+    let place = waits(&room).await;
+    let fan = room.fans.get(place).expect("held");
+    // The grant was undone, and the note of it missed.
+    let visit = VisitId { place, turn: Turn(1) };
+    fan.has_turn(FansTurn {
+        visit,
+        hard_end_ms: u64::MAX,
+    });
+    let entered = room.inbox.enter(visit, fan.visitor).await;
+    assert_eq!(entered, Ok(Entered::Over));
+    assert_eq!(
+        fan.turn(),
+        None,
+        "the next call and the next turn are heard again"
+    );
+    assert!(!fan.has_answered());
     shutdown.send_replace(true);
     driving.await.expect("it stops in order");
 }
