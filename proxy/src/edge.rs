@@ -26,9 +26,9 @@ use tidegate_queue::store::redis::Redis;
 use tidegate_queue::store::{LineStore, MemoryStore, SystemMoment};
 use tidegate_queue::tokens::{KeyFile, KeyRing};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::admin::{self, AdminState};
+use crate::background::Background;
 use crate::front::Front;
 use crate::gatekeeper::Gatekeeper;
 use crate::metrics::Metrics;
@@ -160,22 +160,28 @@ impl Edge {
     }
 
     /// Serves until `shutdown`, then drains: sockets are told to come back, requests under way are finished.
+    ///
+    /// # Errors
+    /// Something of the edge ended by itself, which ends the rest, drained all the same: half an edge is none that an
+    /// operator can trust, and whoever supervises the process starts a whole one.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let (stop, stopped) = watch::channel(false);
-        let mut tasks = JoinSet::new();
+        let mut background = Background::default();
         for driver in self.drivers {
-            tasks.spawn(driver.run(stopped.clone()));
+            background.spawn("the driver of a room", driver.run(stopped.clone()));
         }
         for room in self.shared.rooms.values().cloned() {
             let stopped = stopped.clone();
-            tasks.spawn(async move { room.reminders.run(stopped).await });
+            let run = async move { room.reminders.run(stopped).await };
+            background.spawn("the clock of a room's fans", run);
         }
-        tasks.spawn(follow_keys(self.shared.clone(), self.key_path, stopped.clone()));
+        let keys = follow_keys(self.shared.clone(), self.key_path, stopped.clone());
+        background.spawn("the reader of the keys", keys);
         if let Some(user_keys) = self.user_keys {
-            tasks.spawn(user_keys.follow(stopped.clone()));
+            background.spawn("the reader of the users' keys", user_keys.follow(stopped.clone()));
         }
         let admin = admin::serve(self.admin, self.admin_state, stopped.clone());
-        tasks.spawn(async move {
+        background.spawn("the admin API", async move {
             if let Err(error) = admin.await {
                 tracing::error!(%error, "the admin API stopped");
             }
@@ -208,9 +214,19 @@ impl Edge {
         let mut serving = tokio::spawn(async move { service.start_service(Some(fds), accepting, 1).await });
         self.ready.store(true, Ordering::Relaxed);
 
-        tokio::select! {
-            () = shutdown => {}
-            ended = &mut serving => return ended.map_err(io::Error::other),
+        let ended = tokio::select! {
+            () = shutdown => Ok(()),
+            ended = &mut serving => match ended {
+                Ok(()) => Err(io::Error::other("the site ended by itself")),
+                Err(error) => Err(io::Error::other(format!("the site ended by itself: {error}"))),
+            },
+            (name, how) = background.ended() => Err(io::Error::other(match how {
+                Ok(()) => format!("{name} ended by itself"),
+                Err(panicked) => format!("{name} ended by itself: {panicked}"),
+            })),
+        };
+        if let Err(why) = &ended {
+            tracing::error!(%why, "the edge cannot go on, and stops");
         }
         self.ready.store(false, Ordering::Relaxed);
         tracing::info!("draining: sockets are told to come back, requests under way are finished");
@@ -224,12 +240,9 @@ impl Edge {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let _ = stop.send(true);
-        let last = tokio::time::timeout(Duration::from_secs(2), async {
-            while tasks.join_next().await.is_some() {}
-        });
-        let _ = last.await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), background.all_ended()).await;
         serving.abort();
-        Ok(())
+        ended
     }
 }
 

@@ -3,6 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`edge`] | starting, serving, draining |
+//! | `background` | the edge's own tasks, none of which ends unnoticed |
 //! | [`front`] | a connection before any framework: heads read, pages written |
 //! | [`gatekeeper`] | what becomes of a request, from its head to a step |
 //! | [`gate`] | the verdict in the middle of that: a pure decision |
@@ -20,6 +21,7 @@
 //! | [`shared`] | what all requests share |
 
 pub mod admin;
+mod background;
 pub mod edge;
 pub mod forwarding;
 pub mod front;

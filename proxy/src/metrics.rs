@@ -42,6 +42,10 @@ const STORE_UP: Name = (
     "tidegate_store_up",
     "1 while the store of the room's line answers, 0 while it does not.",
 );
+const DRIVER_PANICS: Name = (
+    "tidegate_driver_panics_total",
+    "Times the room's driver at this edge panicked and began anew; each is a defect.",
+);
 const WAITING: Name = ("tidegate_room_waiting", "Fans in line, present and not admitted.");
 const READY: Name = (
     "tidegate_room_ready",
@@ -254,6 +258,11 @@ impl Metrics {
     /// Whether the store of the room's line answers.
     pub fn store_up(&self, room: &RoomId, up: bool) {
         self.room(room).store_up.set(i64::from(up));
+    }
+
+    /// The room's driver panicked.
+    pub fn driver_panicked(&self, room: &RoomId) {
+        self.room(room).driver_panics.inc();
     }
 
     /// A join was answered; `how` is one of [`JOINED`].

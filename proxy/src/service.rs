@@ -19,6 +19,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
 
 use crate::forwarding;
+use crate::front;
 use crate::gatekeeper::{Gatekeeper, Head, Pass, Step};
 use crate::line::{Answer, BODY_MAX};
 use crate::request::headers::names_token;
@@ -179,6 +180,10 @@ impl ProxyHttp for Service {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        if session.req_header().headers.contains_key(TRANSFER_ENCODING) {
+            // What comes behind such a body is read with it and lost: the client is told to ask for that again.
+            session.set_keepalive(None);
+        }
         if ctx.pass.is_some() {
             return Ok(false);
         }
@@ -228,6 +233,9 @@ impl ProxyHttp for Service {
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            front::switch_protocol(session.as_downstream());
+        }
         let Some(pass) = ctx.pass.as_mut() else {
             return Ok(());
         };
@@ -289,7 +297,7 @@ impl ProxyHttp for Service {
         }
         let error_code = problem.status.as_u16();
         // Cookies of a visit that began with this very request must not be lost with the origin's answer.
-        let written = respond(session, problem.into(), pass.cookies, false).await;
+        let written = respond(session, problem.into(), pass.cookies, true).await;
         FailToProxy {
             error_code: if written.is_ok() { error_code } else { 0 },
             ..gone

@@ -129,13 +129,7 @@ fn a_visit_over_tls_reaches_the_origin_which_is_told_so() {
     assert!(first.contains("Welcome to the shop"), "{first}");
     let again = secure.get("/again", &format!("Cookie: {}\r\n", cookies(&first)));
     assert!(again.contains("Welcome"), "{again}");
-    let seen = secure
-        .origin
-        .seen()
-        .pop()
-        .expect("a request")
-        .join("\n")
-        .to_ascii_lowercase();
+    let seen = secure.origin.seen_last();
     assert!(
         seen.contains("x-forwarded-proto: https") && !seen.contains("tidegate_visit"),
         "{seen}"

@@ -3,12 +3,17 @@
 //! Pingora writes an answer's head and body one after the other and then flushes. Its own buffered streams keep 64 KB
 //! for that as long as a connection lives; fifteen thousand waiting sockets cannot have that, and two packets an answer
 //! cost a fifth of a request's CPU. So the buffer is here, and only while there is something in it.
+//!
+//! And a request that is handed on gets to read no further than its own end. What a client sends behind it before it is
+//! answered is the next request (RFC 9112, section 9.3.2), which Pingora would take for an offence and drop.
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,11 +29,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What is written is gathered up to here; a piece that does not fit goes out with what has, uncopied.
 const GATHERED_MAX: usize = 4 * 1024;
+/// What comes behind a request under way is read up to here, so that a client who goes is noticed. One who sends more waits
+/// for the answer first.
+const EARLY_MAX: usize = 4 * 1024;
 
 /// A connection to a client.
 pub(super) struct Connection {
     stream: Stream,
     gathered: BytesMut,
+    /// How many bytes of the request under way are still to come. Whoever reads has to know the end by itself where this
+    /// says nothing.
+    left: Option<u64>,
+    /// It is no connection for requests any more: everything that comes is for whoever reads.
+    switched: AtomicBool,
+    /// What has come behind the request under way.
+    early: BytesMut,
 }
 
 impl Connection {
@@ -36,7 +51,55 @@ impl Connection {
         Self {
             stream,
             gathered: BytesMut::new(),
+            left: None,
+            switched: AtomicBool::new(false),
+            early: BytesMut::new(),
         }
+    }
+
+    /// A request of so many bytes is handed on. `read` begins with it, and keeps nothing that came behind it.
+    pub(super) fn hand_on(&mut self, bytes: u64, read: &mut BytesMut) {
+        let own = usize::try_from(bytes).map_or(read.len(), |bytes| bytes.min(read.len()));
+        if own < read.len() {
+            self.early = read.split_off(own);
+        }
+        self.left = Some(bytes - own as u64);
+    }
+
+    /// The request is answered: anything may be read again. Returns what came behind it.
+    pub(super) fn next(&mut self) -> BytesMut {
+        self.left = None;
+        std::mem::take(&mut self.early)
+    }
+
+    /// The two ends have agreed on another protocol than HTTP.
+    pub(super) fn switch(&self) {
+        self.switched.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for the end of the connection behind a request that has all come.
+    fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.early.len() < EARLY_MAX {
+            let mut space = [MaybeUninit::uninit(); EARLY_MAX];
+            let mut space = ReadBuf::uninit(&mut space[self.early.len()..]);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut space))?;
+            if space.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.early.extend_from_slice(space.filled());
+        }
+        Poll::Pending // the answer, once it is written, is what moves this connection on
+    }
+
+    /// Reads of the `left` bytes of the request under way.
+    fn poll_left(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>, left: u64) -> Poll<io::Result<()>> {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(into.remaining());
+        let mut part = ReadBuf::new(into.initialize_unfilled_to(most));
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
+        let read = part.filled().len();
+        into.advance(read);
+        self.left = Some(left - read as u64);
+        Poll::Ready(Ok(()))
     }
 
     /// The other end's address.
@@ -90,7 +153,20 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, into)
+        let switched = self.switched.load(Ordering::Relaxed);
+        match self.left {
+            Some(0) if switched => {
+                let early = self.early.len().min(into.remaining());
+                if early == 0 {
+                    return Pin::new(&mut self.stream).poll_read(cx, into);
+                }
+                into.put_slice(&self.early.split_to(early));
+                Poll::Ready(Ok(()))
+            }
+            Some(0) => self.poll_early(cx),
+            Some(left) => self.poll_left(cx, into, left),
+            None => Pin::new(&mut self.stream).poll_read(cx, into),
+        }
     }
 }
 

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use pingora::apps::{HttpServerApp, ServerApp};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
@@ -86,7 +88,7 @@ impl Front {
                 }
             };
             let _flight = Flight::new(&self.in_flight);
-            let pass = match self.look(&heads.read[..len], peer).await {
+            let (pass, body) = match self.look(&heads.read[..len], peer).await {
                 Looked::Answer {
                     answer,
                     bodiless,
@@ -105,11 +107,17 @@ impl Front {
                     tokio::spawn(line::run(connection.into_stream(), opened, shared, early));
                     return;
                 }
-                Looked::Pass(pass) => pass,
+                Looked::Pass { pass, body } => (pass, body),
             };
+            let mut read = std::mem::take(&mut heads.read);
+            if let Some(body) = body {
+                connection.hand_on(body.saturating_add(len as u64), &mut read);
+            }
             let mut session = ServerSession::new_http1(Box::new(connection));
             session.set_keepalive((!*shutdown.borrow()).then_some(IDLE_MAX.as_secs()));
-            session.set_pipelined_prefix(std::mem::take(&mut heads.read));
+            // Behind a body that only its chunks end, the next request is not taken for an offence.
+            session.set_pipelining_enabled(body.is_none());
+            session.set_pipelined_prefix(read);
             session.set_connection_user_context(pass.map(|pass| Box::new(pass) as _));
             let Some(reused) = self.proxy.process_new_http(session, shutdown).await else {
                 return;
@@ -119,6 +127,7 @@ impl Front {
                 Ok(back) => connection = *back,
                 Err(_) => return,
             }
+            heads.read = connection.next();
         }
     }
 
@@ -127,7 +136,13 @@ impl Front {
         let shared = self.gatekeeper.shared();
         let head = match Head::read(raw, &shared.prefix) {
             Ok(Some(head)) => head,
-            Ok(None) => return Looked::Pass(None),
+            // A visit's, without a body.
+            Ok(None) => {
+                return Looked::Pass {
+                    pass: None,
+                    body: Some(0),
+                };
+            }
             Err(problem) => {
                 shared.metrics.request("refused");
                 return Looked::Answer {
@@ -141,12 +156,20 @@ impl Front {
         // After a head that has two readings nobody knows where the next one begins.
         let (step, believed) = match self.gatekeeper.judge(&sent) {
             // Bodies are Pingora's to read.
-            Ok(judged) if head.has_body() && self.gatekeeper.is_ours(&judged) => return Looked::Pass(None),
+            Ok(judged) if head.has_body() && self.gatekeeper.is_ours(&judged) => {
+                return Looked::Pass {
+                    pass: None,
+                    body: body_bytes(sent.headers),
+                };
+            }
             Ok(judged) => (self.gatekeeper.step(&sent, &judged, Bytes::new()).await, true),
             Err(problem) => (problem.into(), false),
         };
         match step {
-            Step::Forward(pass) => Looked::Pass(Some(pass)),
+            Step::Forward(pass) => Looked::Pass {
+                pass: Some(pass),
+                body: body_bytes(sent.headers),
+            },
             Step::Stream(opened) => Looked::Stream(opened),
             Step::Answer(answer) => {
                 // A body that nobody reads is not taken for the next request.
@@ -192,8 +215,26 @@ enum Looked {
     },
     /// Its connection becomes a stream.
     Stream(Box<line::Opened>),
-    /// It goes to Pingora, with what has been decided if it was looked at.
-    Pass(Option<Pass>),
+    /// It goes to Pingora, with what has been decided if it was looked at, and with the length of its body.
+    Pass { pass: Option<Pass>, body: Option<u64> },
+}
+
+/// The length of the body behind a head that was judged; nothing where only the body itself says where it ends.
+fn body_bytes(headers: &HeaderMap) -> Option<u64> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return None;
+    }
+    let length = headers.get(CONTENT_LENGTH);
+    length.map_or(Some(0), |length| length.to_str().ok()?.parse().ok())
+}
+
+/// The answer to the request that was handed on in `session` agrees on another protocol: what comes from now on is none of
+/// ours to keep back.
+pub(crate) fn switch_protocol(session: &ServerSession) {
+    let stream = session.stream().map(|stream| (**stream).as_any());
+    if let Some(connection) = stream.and_then(|stream| stream.downcast_ref::<Connection>()) {
+        connection.switch();
+    }
 }
 
 /// Why there is no next request.

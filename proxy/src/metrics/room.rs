@@ -9,14 +9,15 @@ use prometheus::{
 use tidegate_config::RoomId;
 
 use super::{
-    ACTIVE, ACTIVE_MAX, ADMIT_PER_MIN, ADMITTED, HELD, ISSUED, JOINED, JOINS, NO_SHOWS, PUSHED, READY,
-    RESERVE, STORE_UP, TICK_ARRIVALS, TICK_BUCKETS_S, TICK_ENTRIES, TICK_SECONDS, WAIT_TOLD, WAITING,
-    counters, gauges, kept,
+    ACTIVE, ACTIVE_MAX, ADMIT_PER_MIN, ADMITTED, DRIVER_PANICS, HELD, ISSUED, JOINED, JOINS, NO_SHOWS,
+    PUSHED, READY, RESERVE, STORE_UP, TICK_ARRIVALS, TICK_BUCKETS_S, TICK_ENTRIES, TICK_SECONDS, WAIT_TOLD,
+    WAITING, counters, gauges, kept,
 };
 
 /// What is counted for each room, before a room is named.
 pub(super) struct ByRoom {
     store_up: IntGaugeVec,
+    driver_panics: IntCounterVec,
     waiting: IntGaugeVec,
     ready: IntGaugeVec,
     active: IntGaugeVec,
@@ -38,6 +39,7 @@ pub(super) struct ByRoom {
 /// One room's share of [`ByRoom`].
 pub(super) struct RoomMetrics {
     pub(super) store_up: IntGauge,
+    pub(super) driver_panics: IntCounter,
     pub(super) waiting: IntGauge,
     pub(super) ready: IntGauge,
     pub(super) active: IntGauge,
@@ -85,6 +87,7 @@ impl ByRoom {
         let ticks = HistogramOpts::new(TICK_SECONDS.0, TICK_SECONDS.1).buckets(TICK_BUCKETS_S.to_vec());
         Self {
             store_up: gauge(STORE_UP),
+            driver_panics: counter(DRIVER_PANICS),
             waiting: gauge(WAITING),
             ready: gauge(READY),
             active: gauge(ACTIVE),
@@ -111,6 +114,7 @@ impl ByRoom {
         let counter = |all: &IntCounterVec| all.with_label_values(&[room]);
         RoomMetrics {
             store_up: gauge(&self.store_up),
+            driver_panics: counter(&self.driver_panics),
             waiting: gauge(&self.waiting),
             ready: gauge(&self.ready),
             active: gauge(&self.active),

@@ -154,19 +154,10 @@ fn weight_of(element: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use crate::request::headers::for_tests::map;
 
     fn read(method: &str, lines: &[(&str, &str)]) -> Asks {
-        let headers = lines
-            .iter()
-            .map(|(n, v)| {
-                (
-                    n.parse::<HeaderName>().expect("name"),
-                    v.parse::<HeaderValue>().expect("value"),
-                )
-            })
-            .collect();
-        asks(&method.parse().expect("method"), &headers)
+        asks(&method.parse().expect("method"), &map(lines))
     }
 
     const CHROME: &str =
@@ -214,13 +205,8 @@ mod tests {
 
     #[test]
     fn only_browsers_are_shown_the_way_to_a_page() {
-        let shows = |method: &str, lines: &[(&str, &str)]| {
-            let headers = lines
-                .iter()
-                .map(|(n, v)| (n.parse::<HeaderName>().expect("name"), v.parse().expect("value")))
-                .collect();
-            shows_pages(&method.parse().expect("method"), &headers)
-        };
+        let shows =
+            |method: &str, lines: &[(&str, &str)]| shows_pages(&method.parse().expect("method"), &map(lines));
         let document = [("sec-fetch-dest", "document"), ("sec-fetch-mode", "navigate")];
         assert!(shows("GET", &document) && shows("HEAD", &document));
         assert!(shows("GET", &[("accept", CHROME)]));

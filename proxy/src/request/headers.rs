@@ -121,21 +121,23 @@ pub fn outbound_to_strip(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 #[cfg(test)]
+pub(crate) mod for_tests {
+    use super::*;
+
+    /// The headers of these lines.
+    pub(crate) fn map(lines: &[(&str, &str)]) -> HeaderMap {
+        let parsed = lines.iter().map(|(name, value)| {
+            let name: HeaderName = name.parse().expect("a name");
+            (name, value.parse().expect("a value"))
+        });
+        parsed.collect()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
-
-    fn map(lines: &[(&str, &str)]) -> HeaderMap {
-        lines
-            .iter()
-            .map(|(n, v)| {
-                (
-                    n.parse::<HeaderName>().expect("name"),
-                    v.parse::<HeaderValue>().expect("value"),
-                )
-            })
-            .collect()
-    }
+    use for_tests::map;
 
     #[test]
     fn imitations_are_stripped() {

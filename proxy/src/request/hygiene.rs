@@ -199,18 +199,10 @@ fn host<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
+    use crate::request::headers::for_tests::map;
 
     fn run(version: Version, method: &str, target: &str, lines: &[(&str, &str)]) -> Result<String, Refused> {
-        let headers = lines
-            .iter()
-            .map(|(n, v)| {
-                (
-                    n.parse::<HeaderName>().expect("name"),
-                    v.parse::<HeaderValue>().expect("value"),
-                )
-            })
-            .collect();
+        let headers = map(lines);
         let uri: Uri = target.parse().expect("uri");
         let method = method.parse().expect("method");
         check(version, &method, &uri, &headers, None).map(|authority| authority.host.to_owned())

@@ -1,24 +1,26 @@
-//! The heartbeat of a room at this edge: gathers, ticks, hands out what came back.
+//! The heartbeat of a room at this edge: gathers, ticks, and has handed out what came back ([`reply`]).
 //!
 //! At most one tick is in flight. With work waiting the next goes as soon as everyone who is ready has added theirs;
 //! otherwise ten times a second while anyone is held and once a second when idle.
+
+mod reply;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidegate_queue::line::{
-    BLOCKS_MAX, BlockId, Given, Known, Place, Reply, Round, STRAIGHT_MAX, Settings, Status, View, VisitId,
-};
+use tidegate_queue::line::{BLOCKS_MAX, BlockId, Known, Place, STRAIGHT_MAX, Settings, View};
 use tidegate_queue::store::StoreError;
 use tidegate_queue::store::redis::LinkError;
 use tidegate_queue::wait::Pace;
 use tokio::sync::watch;
 
 use super::Room;
-use super::fans::Turn;
-use super::inbox::{Batch, Joined};
+use super::inbox::Batch;
 use super::snapshot::Snapshot;
+use crate::background::caught;
 use crate::metrics::Metrics;
 
 /// A tick every so often while anyone is held here.
@@ -31,14 +33,13 @@ const JOINS_A_TICK: usize = 1_000;
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// After a store that did not answer, the same tick again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// After a panic, a driver goes on this much later: what panics each time fills no log and, embedded, no disk, and nobody
+/// waits for it as long as for a failover.
+const ANEW_AFTER: Duration = Duration::from_secs(2);
 /// What a store that took over may not have heard of happened in this time: replicas lag by seconds.
 const LOST_MS_MAX: u64 = 30_000;
-/// Tokens are made a moment after the reply they follow from, and an entered visit has at least fifteen seconds.
-const TOKEN_SLACK_MS: u64 = 20_000;
 /// A store that was there a moment ago, when it was looked at, is waited for so long.
 const BEGIN_WITHIN: Duration = Duration::from_secs(10);
-/// Visits that are over are forgotten this often.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Keeps one room of this edge in step with its store.
 pub struct Driver {
@@ -57,6 +58,8 @@ pub struct Driver {
     published: Option<Instant>,
     swept: Instant,
     next_block: Option<BlockId>,
+    /// The line is to be told again who is here: this driver does not know what the one before it has said.
+    tells_again: bool,
     /// While it begins, when it gives up.
     give_up_at: Option<Instant>,
 }
@@ -80,6 +83,7 @@ impl Driver {
             published: None,
             swept: Instant::now(),
             next_block: None,
+            tells_again: false,
             give_up_at: None,
         }
     }
@@ -108,8 +112,41 @@ impl Driver {
         Ok(())
     }
 
-    /// Ticks until told to stop, and once more for what gathered meanwhile.
+    /// Ticks until told to stop, and once more for what gathered meanwhile. After a panic, its own or the store's, the room
+    /// holds still for a moment and a driver that trusts nothing of this one goes on.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        while caught(self.drive(&mut stop)).await.is_err() {
+            if *stop.borrow() {
+                return;
+            }
+            self = self.anew();
+            tokio::select! {
+                () = tokio::time::sleep(ANEW_AFTER) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    }
+
+    /// The driver that goes on after this one panicked. It keeps what a store that lost it must hear, which is only ever
+    /// replaced whole; whom it holds and which visits it saw it tells with its first tick. Entries that were under way are
+    /// lost: the fans of joins are given places by this edge, those who answered a call are asked again.
+    fn anew(mut self) -> Self {
+        tracing::error!(
+            room = %self.room.config.id, again_after = ?ANEW_AFTER,
+            "the room's driver panicked, which is a defect: the line holds still and is then gone on with",
+        );
+        self.metrics.driver_panicked(&self.room.config.id);
+        let mut driver = Self {
+            seq: self.seq,
+            known: self.known.take(),
+            tells_again: true,
+            ..Self::new(self.room.clone(), self.metrics.clone(), self.boot)
+        };
+        driver.hold_still();
+        driver
+    }
+
+    async fn drive(&mut self, stop: &mut watch::Receiver<bool>) {
         let mut more = false;
         while !*stop.borrow() {
             if !more {
@@ -183,9 +220,10 @@ impl Driver {
             batch.request.entries(),
             batch.request.arrivals,
         );
-        let missed_notes = reply.missed_notes(&batch.request);
+        let tells_again = self.tells_again || reply.missed_notes(&batch.request);
         self.take_in(batch, &reply, sent);
-        if missed_notes {
+        if tells_again {
+            self.tells_again = false;
             self.report_all();
         }
         if let Some(held) = &held {
@@ -195,8 +233,9 @@ impl Driver {
                 // are not asked again.
                 let room = &self.room;
                 let unseen = room.fans.unseen_in(&reply.blocks);
-                let answered = unseen.iter().filter(|(_, answered)| *answered);
-                answered.for_each(|(place, _)| room.inbox.here(*place));
+                for (place, _) in unseen.iter().filter(|(_, answered)| *answered) {
+                    room.inbox.here(*place);
+                }
                 let places = unseen.iter().map(|(place, _)| *place);
                 room.inbox.back_again(places.collect());
             }
@@ -237,11 +276,16 @@ impl Driver {
     fn store_lost(&mut self, error: &StoreError) {
         if self.current.store_up {
             tracing::error!(room = %self.room.config.id, %error, "the store does not answer: the line holds still");
-            self.current.store_up = false;
-            self.room.publish(self.current.clone());
-            self.metrics.store_up(&self.room.config.id, false);
-            self.room.fans.wake_all();
+            self.hold_still();
         }
+    }
+
+    /// From now on this edge answers by itself, until the next reply.
+    fn hold_still(&mut self) {
+        self.current.store_up = false;
+        self.room.publish(self.current.clone());
+        self.metrics.store_up(&self.room.config.id, false);
+        self.room.fans.wake_all();
     }
 
     /// Blocks to read: those of the fans held here, in turn, and the one the floor splits.
@@ -259,145 +303,5 @@ impl Driver {
             wanted.push(floor);
         }
         wanted
-    }
-
-    /// Answers everyone who waited for this tick, and tells the fans what happened to them.
-    fn take_in(&mut self, batch: Batch, reply: &Reply, sent: Instant) {
-        let room = self.room.clone();
-        room.clock.set(reply.now_ms, sent);
-        let last_given = reply.given.and_then(|given| given.places().last());
-        let place = self.known.as_ref().map_or(Place::START, |(known, _)| known.place);
-        let place = place.max(last_given.map_or(Place::START, |(place, _)| place));
-        self.grants_read = reply.grants.1;
-        self.ended_read = reply.ended.1;
-        // A room that turns out to be older than its store knew at first has forgotten nobody.
-        let new_round = self.current.round < reply.round && self.current.round != Round(0);
-        let regrouping = self.current.status != Status::Regroup && reply.status == Status::Regroup;
-        let announce = self.announces(reply);
-        if let Some(settings) = &reply.settings {
-            self.settings_read = settings.version;
-        }
-        let called_before = self.current.front.called_upto;
-        self.current.take_over(reply);
-        self.known = Some((Known::of(reply, place, self.current.settings.clone()), sent));
-        if regrouping {
-            tracing::warn!(room = %room.config.id, epoch = reply.epoch.0, "a new epoch: regrouping");
-        }
-        if new_round {
-            room.visits.end_all();
-            room.fans.spend_all();
-            room.used.clear();
-        }
-        // What a request woken below reads must already be so.
-        room.publish(self.current.clone());
-        self.metrics
-            .figures(&room.config.id, &reply.figures, room.fans.len());
-
-        for ended in &reply.ended.0 {
-            self.visit_over(ended.visit);
-            if ended.used {
-                room.used.insert(ended.visit.place);
-            }
-        }
-        for place in &reply.spent {
-            room.fans.spend(*place);
-        }
-        for grant in &reply.grants.0 {
-            if let Some(fan) = room.fans.get(grant.visit.place) {
-                if let Some(held) = fan.turn().is_none().then(|| fan.waited_as_told()).flatten() {
-                    self.metrics.wait_told(&room.config.id, held);
-                }
-                fan.set_turn(Some(Turn {
-                    visit: grant.visit,
-                    hard_end_ms: grant.hard_end_ms,
-                }));
-            }
-        }
-        self.answer(batch, reply);
-        if announce {
-            room.fans.wake_all();
-        } else {
-            room.fans.wake_between(called_before, reply.front.called_upto);
-        }
-        if self.swept.elapsed() >= SWEEP_EVERY {
-            self.swept = Instant::now();
-            // So long may the token of a visit look good: it was made with what was then left of it.
-            let settings = &self.current.settings;
-            let kept_ms = settings.visit_ttl_ms.max(settings.enter_within_ms) + TOKEN_SLACK_MS;
-            room.visits.sweep(reply.now_ms, kept_ms);
-        }
-    }
-
-    /// Whether everyone in line must hear at once.
-    fn announces(&self, reply: &Reply) -> bool {
-        let changed = reply.settings.as_ref().is_some_and(|new| {
-            let old = &self.current.settings;
-            (new.mode, &new.notice, new.admit_per_min == 0) != (old.mode, &old.notice, old.admit_per_min == 0)
-        });
-        changed || self.current.status != reply.status || !self.current.store_up
-    }
-
-    fn visit_over(&self, visit: VisitId) {
-        self.room.visits.end(visit, self.room.clock.now_ms());
-        if let Some(fan) = self.room.fans.get(visit.place)
-            && fan.turn().is_some_and(|turn| turn.visit == visit)
-        {
-            fan.set_turn(None);
-        }
-    }
-
-    fn answer(&self, batch: Batch, reply: &Reply) {
-        // Whoever asked may have gone meanwhile; then nobody is told.
-        let mut places = reply.given.into_iter().flat_map(Given::places);
-        // Whoever arrived with this tick stands behind everyone else.
-        let mut behind = reply.given.map_or(0, |given| given.places().count() as u64);
-        for tell in batch.joins {
-            let round = reply.round;
-            let joined = match (places.next(), reply.given) {
-                (Some((_, Some(visit))), Some(given)) => Joined::Straight {
-                    round,
-                    visit,
-                    lives: (given.expires_at_ms, given.hard_end_ms),
-                },
-                (Some((place, _)), _) => Joined::Waiting {
-                    round,
-                    place,
-                    ahead: reply.figures.waiting.saturating_sub(behind),
-                },
-                (None, _) => Joined::NoPlaces,
-            };
-            behind = behind.saturating_sub(1);
-            if let Err(unheard) = tell.send(joined) {
-                self.room.inbox.take_back(unheard);
-            }
-        }
-        for (renewed, tell) in reply.renewed.iter().zip(batch.renewed) {
-            let visits = &self.room.visits;
-            visits.renewed(renewed.visit, renewed.expires_at_ms, reply.now_ms);
-            let _ = tell.map(|tell| tell.send(renewed.expires_at_ms));
-        }
-        for (entered, tell) in reply.entered.iter().zip(batch.entered) {
-            let _ = tell.send(*entered);
-        }
-        let spent: BTreeSet<Place> = reply.spent.iter().copied().collect();
-        for (place, tell) in batch.back {
-            let _ = tell.map(|tell| tell.send(!spent.contains(&place)));
-        }
-        for tell in batch.ended.into_iter().flatten() {
-            let _ = tell.send(());
-        }
-    }
-
-    /// Makes the picture that everyone sees until the next, and looks for fans who went away meanwhile.
-    fn publish(&mut self, reply: &Reply, held: &BTreeSet<BlockId>) {
-        let room = &self.room;
-        room.inbox.absent(room.fans.sweep(room.config.away_after));
-        self.view.update(reply, held);
-        self.pace.observe(reply, &self.current.settings);
-        self.current.view = Arc::new(self.view.clone());
-        self.current.pace = Arc::new(self.pace.clone());
-        self.room.publish(self.current.clone());
-        self.metrics.store_up(&self.room.config.id, true);
-        self.published = Some(Instant::now());
     }
 }

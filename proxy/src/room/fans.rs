@@ -99,7 +99,7 @@ impl Fan {
     }
 
     /// The answer was lost: it is asked for again.
-    fn unanswer(&self) {
+    pub(super) fn unanswer(&self) {
         if self.turn().is_none() {
             self.answered.store(false, Ordering::Relaxed);
         }

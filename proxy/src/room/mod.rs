@@ -7,6 +7,8 @@
 mod clock;
 mod driver;
 mod fans;
+#[cfg(test)]
+pub(crate) mod for_tests;
 mod inbox;
 mod joins;
 mod reminders;
@@ -213,8 +215,8 @@ impl Room {
 
     /// Answers the fan's call, once.
     pub fn answer(&self, fan: &Fan) {
-        if fan.answers() {
-            self.inbox.here(fan.place);
+        if fan.answers() && !self.inbox.here(fan.place) {
+            fan.unanswer();
         }
     }
 
@@ -298,8 +300,10 @@ impl Room {
             if !live.is_live(now_ms) {
                 return None;
             }
-            if live.wants_renewal(now_ms, self.snapshot().settings.visit_ttl_ms) {
-                self.inbox.renew(live.id, live.hard_end_ms);
+            if live.wants_renewal(now_ms, self.snapshot().settings.visit_ttl_ms)
+                && !self.inbox.renew(live.id, live.hard_end_ms)
+            {
+                live.is_not_renewed();
             }
             return Some((live, token_exp));
         }

@@ -60,6 +60,11 @@ impl Live {
         can_grow && left_ms < visit_ttl_ms / 2 && !self.renewing.swap(true, Ordering::Relaxed)
     }
 
+    /// The renewal that was wanted was not asked for.
+    pub(super) fn is_not_renewed(&self) {
+        self.renewing.store(false, Ordering::Relaxed);
+    }
+
     /// The assertion for origins, made anew by `make` when the last one is about to expire.
     pub fn assertion(
         &self,
@@ -107,7 +112,8 @@ impl VisitCache {
         self.by_token.get(token).map(|entry| entry.clone())
     }
 
-    /// Remembers a token that was verified, and its visit.
+    /// Remembers a token that was verified, and its visit, which the line has just called live. One that has ended since
+    /// the line was asked stays over.
     pub(super) fn insert(&self, token: &str, claims: &tokens::Visit, expires_at_ms: u64) -> Arc<Live> {
         let live = self
             .by_id
@@ -115,7 +121,11 @@ impl VisitCache {
             .or_insert_with(|| Arc::new(Live::new(claims, expires_at_ms)))
             .clone();
         live.expires_at_ms.fetch_max(expires_at_ms, Ordering::Relaxed);
-        self.over.remove(&claims.visit);
+        self.over.remove_if(&claims.visit, |_, over| !over.ended);
+        // Looked at after the visit can be found by whoever ends it: one of the two sees the other.
+        if self.over.contains_key(&claims.visit) {
+            live.over.store(true, Ordering::Relaxed);
+        }
         self.by_token.insert(token.into(), (live.clone(), claims.exp));
         live
     }
@@ -184,5 +194,48 @@ impl VisitCache {
             goes_on
         });
         self.over.retain(|_, over| now_ms < over.since_ms + kept_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_queue::line::{Epoch, Place, Turn};
+
+    use super::*;
+
+    fn claims(turn: u64) -> tokens::Visit {
+        let visit = VisitId {
+            place: Place::START,
+            turn: Turn(turn),
+        };
+        tokens::Visit {
+            room: "drop".to_owned(),
+            round: Round(1),
+            epoch: Epoch(1),
+            number: 1,
+            visitor: Visitor(1),
+            visit,
+            exp: 100,
+            end: 100,
+        }
+    }
+
+    #[test]
+    fn a_visit_that_ends_while_the_line_is_asked_for_it_stays_over() {
+        let visits = VisitCache::default();
+        let (ended, unknown) = (claims(1), claims(2));
+        visits.end(ended.visit, 1_000);
+        visits.renewed(unknown.visit, None, 1_000);
+        assert!(!visits.insert("ended", &ended, 100_000).is_live(2_000));
+        assert!(
+            visits
+                .by_token("ended")
+                .is_some_and(|(live, _)| !live.is_live(2_000))
+        );
+        assert!(visits.is_over(ended.visit, true));
+        assert!(
+            visits.insert("unknown", &unknown, 100_000).is_live(2_000),
+            "the line may know it again"
+        );
     }
 }

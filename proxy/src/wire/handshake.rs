@@ -155,6 +155,7 @@ impl Handshake<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::headers::for_tests::map;
 
     /// The example of RFC 6455 section 1.3.
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -165,18 +166,6 @@ mod tests {
         ("sec-websocket-key", KEY),
         ("sec-websocket-protocol", "tidegate.v1, tidegate.place.a.b-c.d_e"),
     ];
-
-    fn map(lines: &[(&str, &str)]) -> HeaderMap {
-        lines
-            .iter()
-            .map(|(n, v)| {
-                (
-                    n.parse::<HeaderName>().expect("name"),
-                    v.parse::<HeaderValue>().expect("value"),
-                )
-            })
-            .collect()
-    }
 
     fn run(lines: &[(&str, &str)]) -> Result<Option<String>, Refused> {
         let site = Authority::parse("shop.example").expect("authority");

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk;
 use crate::line::{Record, Saved};
 
 /// The journal is written anew when this much was appended since it last was.
@@ -77,7 +78,8 @@ pub(super) struct Journal {
     _lock: File,
     saved: Saved,
     appended: u64,
-    /// A write failed half-way: the file may end in a piece of a record, and is written anew before anything else.
+    /// A write failed half-way: the file may end in a piece of a record, or not be the one that is found at the next start.
+    /// It is written anew before anything else.
     torn: bool,
     sync: mpsc::Sender<Arc<File>>,
 }
@@ -142,7 +144,11 @@ impl Journal {
         file.write_all(&text)
             .and_then(|()| file.sync_all())
             .map_err(io("write"))?;
-        fs::rename(&next, &self.path).map_err(io("replace"))?;
+        // Until it is known which of the two is there, and would be after the machine's death, nothing is appended to
+        // either.
+        self.torn = true;
+        disk::replace(&next, &self.path).map_err(io("replace"))?;
+        self.torn = false;
         self.saved = saved.clone();
         records.iter().for_each(|record| self.saved.apply(record));
         self.file = Arc::new(file);
@@ -150,13 +156,26 @@ impl Journal {
         Ok(())
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What a restart would find now.
+    pub(super) fn read_again(&self) -> Result<Found, JournalError> {
+        let text = fs::read(&self.path).map_err(|source| JournalError::Io {
+            doing: "read",
+            path: self.path.clone(),
+            source,
+        })?;
+        read(&self.path, &text)
+    }
+
     /// Appends records. When this returns, they outlive the process; when it fails, they may be appended again.
     pub(super) fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
         if self.torn || self.appended > GROWN_BYTES {
             let saved = self.saved.clone();
-            self.rewrite(&saved, records)?;
-            self.torn = false;
-            return Ok(());
+            return self.rewrite(&saved, records);
         }
         let path = self.path.clone();
         let io = |source| JournalError::Io {

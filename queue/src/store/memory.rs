@@ -1,7 +1,7 @@
 //! The embedded store: the line behind one lock, journaled so that a restart goes on where it was.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::journal::{Journal, JournalError};
@@ -48,12 +48,15 @@ struct Inner {
 pub struct MemoryStore {
     inner: Mutex<Inner>,
     moment: Arc<dyn Moment>,
+    /// What the line began with, for one that has to be made again.
+    settings: Settings,
+    nonce: u32,
 }
 
 impl MemoryStore {
     /// A line that nothing outlives: for tests and benchmarks.
     pub fn volatile(settings: Settings, nonce: u32, moment: Arc<dyn Moment>) -> Self {
-        let mut line = Line::new(settings, moment.now_ms(), nonce);
+        let mut line = Line::new(settings.clone(), moment.now_ms(), nonce);
         line.take_records();
         Self {
             inner: Mutex::new(Inner {
@@ -62,6 +65,8 @@ impl MemoryStore {
                 unwritten: Vec::new(),
             }),
             moment,
+            settings,
+            nonce,
         }
     }
 
@@ -83,7 +88,7 @@ impl MemoryStore {
         } else {
             0
         };
-        let mut line = Line::restore(settings, &found.saved, moment.now_ms(), nonce, lost_max);
+        let mut line = Line::restore(settings.clone(), &found.saved, moment.now_ms(), nonce, lost_max);
         journal.rewrite(&found.saved, &line.take_records())?;
         Ok(Self {
             inner: Mutex::new(Inner {
@@ -92,17 +97,35 @@ impl MemoryStore {
                 unwritten: Vec::new(),
             }),
             moment,
+            settings,
+            nonce,
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A panic inside a tick is a bug of the line; what it had done stays consistent step by step.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The line, whole. A call that panicked has left it in the middle of a step, and nothing is built on that: as after a
+    /// restart the line is made again from its journal, where everything is that anybody was told.
+    fn lock(&self) -> Result<MutexGuard<'_, Inner>, JournalError> {
+        let mut inner = match self.inner.lock() {
+            Ok(inner) => return Ok(inner),
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        let found = inner.journal.as_ref().map(Journal::read_again).transpose()?;
+        let saved = found.map(|found| found.saved).unwrap_or_default();
+        let mut line = Line::restore(self.settings.clone(), &saved, self.moment.now_ms(), self.nonce, 0);
+        let records = line.take_records();
+        if let Some(journal) = &mut inner.journal {
+            journal.rewrite(&saved, &records)?;
+            let journal = journal.path().display();
+            tracing::error!(%journal, "the line failed in the middle of a step and was made again from its journal");
+        }
+        (inner.line, inner.unwritten) = (line, Vec::new());
+        self.inner.clear_poison();
+        Ok(inner)
     }
 
     /// The exchange itself, for callers without a runtime.
     pub fn tick_now(&self, request: &Request) -> Result<Arc<Reply>, StoreError> {
-        let mut inner = self.lock();
+        let mut inner = self.lock()?;
         let reply = inner.line.tick(self.moment.now_ms(), request)?;
         inner.write_down()?;
         Ok(reply)
@@ -134,14 +157,14 @@ impl LineStore for MemoryStore {
     }
 
     async fn configure(&self, change: Change) -> Result<Arc<Settings>, StoreError> {
-        let mut inner = self.lock();
+        let mut inner = self.lock()?;
         let settings = inner.line.configure(&change);
         inner.write_down()?;
         Ok(settings)
     }
 
     async fn turn(&self, round: Round) -> Result<(), StoreError> {
-        let mut inner = self.lock();
+        let mut inner = self.lock()?;
         match round {
             Round::Close => inner.line.close(self.moment.now_ms()),
             Round::Open => inner.line.open(),
@@ -150,11 +173,11 @@ impl LineStore for MemoryStore {
     }
 
     async fn visit(&self, id: VisitId) -> Result<Option<Visit>, StoreError> {
-        Ok(self.lock().line.visit(id).copied())
+        Ok(self.lock()?.line.visit(id).copied())
     }
 
     async fn visits(&self, most: usize) -> Result<Vec<(VisitId, Visit)>, StoreError> {
-        let inner = self.lock();
+        let inner = self.lock()?;
         let first = inner.line.visits().take(most);
         Ok(first.map(|(id, visit)| (id, *visit)).collect())
     }
@@ -163,6 +186,7 @@ impl LineStore for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::Status;
 
     fn places(store: &MemoryStore, seq: u64) -> Result<u64, StoreError> {
         let request = Request {
@@ -215,7 +239,13 @@ mod tests {
             MemoryStore::open(&path, Settings::for_tests(), 1, moment.clone()).expect("a new journal");
         assert_eq!(places(&store, 1).expect("room on the disk"), 3);
         // The file takes nothing more, and a new one cannot take its place.
-        store.lock().journal.as_mut().expect("a journal").fill_up();
+        store
+            .lock()
+            .expect("a line")
+            .journal
+            .as_mut()
+            .expect("a journal")
+            .fill_up();
         std::fs::create_dir(path.with_extension("next")).expect("something in the way");
         assert!(
             matches!(places(&store, 2), Err(StoreError::Journal(_))),
@@ -234,9 +264,59 @@ mod tests {
         drop(store);
         let store = MemoryStore::open(&path, Settings::for_tests(), 2, moment).expect("the journal is whole");
         assert_eq!(
-            store.lock().line.figures().issued,
+            store.lock().expect("a line").line.figures().issued,
             6,
             "what left was written down"
         );
+    }
+
+    #[test]
+    fn a_line_that_failed_in_the_middle_of_a_step_is_made_again_from_what_was_written() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let moment: Arc<dyn Moment> = Arc::new(SystemMoment::default());
+        let path = folder.path().join("drop.journal");
+        let store = MemoryStore::open(&path, Settings::for_tests(), 1, moment).expect("a new journal");
+        assert_eq!(places(&store, 1).expect("places"), 3);
+        let begun = store.lock().expect("a line").line.figures();
+        // Half of a step: the line gave places, and nobody wrote that down.
+        let fails = || {
+            let mut inner = store.lock().expect("a line");
+            let request = Request {
+                boot: 1,
+                seq: 2,
+                arrivals: 5,
+                ..Request::default()
+            };
+            inner.line.tick(store.moment.now_ms(), &request).expect("a tick");
+            panic!("on purpose");
+        };
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(fails)).expect_err("a panic");
+
+        let request = Request {
+            boot: 1,
+            seq: 2,
+            arrivals: 3,
+            ..Request::default()
+        };
+        let reply = store.tick_now(&request).expect("a line that is whole");
+        assert_eq!(
+            reply.status,
+            Status::Regroup,
+            "nobody is admitted before edges have spoken"
+        );
+        let given = reply.given.expect("places");
+        assert_eq!(
+            (given.first.number, given.straight),
+            (1, 0),
+            "an epoch of its own"
+        );
+        assert_eq!(
+            reply.figures.issued,
+            begun.issued + 3,
+            "what was not written down never was"
+        );
+        drop(store);
+        let (_, found) = Journal::open(&path).expect("the journal is whole");
+        assert!(!found.saved.is_empty());
     }
 }

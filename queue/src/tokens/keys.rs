@@ -11,6 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use crate::disk;
+
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
@@ -213,7 +215,7 @@ impl KeyFile {
         file.write_all(self.to_text().as_bytes())
             .and_then(|()| file.sync_all())
             .map_err(io("write"))?;
-        fs::rename(&next, path).map_err(io("replace"))
+        disk::replace(&next, path).map_err(io("replace"))
     }
 
     /// Signs with a new generation from now on. Older ones go on verifying.

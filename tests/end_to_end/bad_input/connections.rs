@@ -1,11 +1,12 @@
 //! Connections on which a request does not arrive as one request.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::{proxy, refused};
-use crate::support::{Sent, raw, send};
+use super::{ROOM, SOON, inside, proxy, refused};
+use crate::support::{Sent, Tidegate, raw, send};
 
 /// As the edge has it: a head that takes longer than this is not waited for.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -106,6 +107,134 @@ fn requests_in_one_packet_are_answered_in_order_and_none_after_a_refused_one() {
     let answer = raw(&tidegate.site, two.concat().as_bytes());
     refused("a line feed alone", &answer, 400, "bad-request");
     assert_eq!(origin.seen().len(), reached, "what followed was not read");
+}
+
+#[test]
+fn a_request_behind_one_that_is_forwarded_is_answered_after_it() {
+    let (origin, tidegate) = proxy();
+    let site = &tidegate.site;
+    let visitor = inside(site).cookie_line().expect("cookies");
+    let visit = format!("Cookie: {visitor}\r\n");
+    let request = |line: &str, more: &str| format!("{line} HTTP/1.1\r\nHost: {site}\r\n{more}\r\n");
+    let last = request("GET /_tidegate/jwks.json", "Connection: close\r\n");
+    let body = "Content-Length: 5\r\n";
+    for (what, first) in [
+        ("without a body", request("GET /free/page", "")),
+        ("of a visit", request("GET /", &visit)),
+        ("with a body", request("POST /free/page", body) + "hello"),
+    ] {
+        let reached = origin.seen().len();
+        let all = format!("{first}{first}{last}");
+        let text = raw(site, all.as_bytes()).text();
+        let (second, third) = text.split_once("HTTP/1.1 200 OK").expect(what);
+        assert!(second.contains("Welcome"), "{what}: {text}");
+        assert!(
+            third.contains("Welcome") && third.ends_with("]}"),
+            "{what}: {text}"
+        );
+        assert_eq!(origin.seen().len(), reached + 2, "{what}");
+    }
+
+    // Where only the chunks say how long a body is, the client is told to ask for the rest again.
+    let chunked = request("POST /free/page", "Transfer-Encoding: chunked\r\n") + "5\r\nhello\r\n0\r\n\r\n";
+    let since = Instant::now();
+    let answer = raw(site, format!("{chunked}{last}").as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert!(since.elapsed() < SOON, "and the connection ends");
+}
+
+/// An origin that does with its first connection what `serve` does, once the head has been read.
+fn origin_that(serve: impl FnOnce(TcpStream) + Send + 'static) -> (Tidegate, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("a head");
+            head.push(byte[0]);
+        }
+        serve(stream);
+    });
+    (Tidegate::proxy(address, ROOM), serving)
+}
+
+fn next_byte(stream: &mut TcpStream) -> u8 {
+    let mut byte = [0];
+    stream.set_read_timeout(Some(SOON)).expect("a timeout can be set");
+    stream.read_exact(&mut byte).expect("a byte");
+    byte[0]
+}
+
+#[test]
+fn a_request_that_comes_while_another_is_answered_waits_for_it() {
+    let second = "GET /_tidegate/jwks.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let ((go_on, asked), (goes_on, gone_on)) = (mpsc::channel(), mpsc::channel());
+    let (tidegate, serving) = origin_that(move |mut stream| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", second.len());
+        stream.write_all(head.as_bytes()).expect("an edge that listens");
+        for () in asked {
+            stream.write_all(b"x").expect("an edge that listens");
+            goes_on.send(()).expect("a client under way");
+        }
+    });
+    let mut client = connect(&tidegate.site);
+    client
+        .write_all(b"GET /free/page HTTP/1.1\r\nHost: a\r\n\r\n")
+        .expect("an edge that listens");
+    // Byte by byte in turn with the answer, so that much of it comes while that is under way.
+    for byte in second.bytes() {
+        client.write_all(&[byte]).expect("an edge that listens");
+        go_on.send(()).expect("an origin under way");
+        gone_on.recv().expect("an origin under way");
+    }
+    drop(go_on);
+    let mut answers = String::new();
+    client.set_read_timeout(Some(SOON)).expect("a timeout can be set");
+    client
+        .read_to_string(&mut answers)
+        .expect("both answers, and the end");
+    let (first, last) = answers.split_once("xHTTP/1.1 200 ").expect(&answers);
+    assert!(
+        first.starts_with("HTTP/1.1 200 ") && last.contains("\"keys\""),
+        "{answers}"
+    );
+    serving.join().expect("the origin was asked once");
+}
+
+#[test]
+fn another_protocol_than_http_is_passed_both_ways_from_its_first_byte() {
+    let (tidegate, serving) = origin_that(|mut stream| {
+        let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+        stream.write_all(head.as_bytes()).expect("an edge that listens");
+        while let byte @ 1.. = next_byte(&mut stream) {
+            stream.write_all(&[byte]).expect("an edge that listens");
+        }
+    });
+    let mut client = connect(&tidegate.site);
+    let upgrade =
+        "GET /free/socket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nab";
+    client
+        .write_all(upgrade.as_bytes())
+        .expect("an edge that listens");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(next_byte(&mut client));
+    }
+    assert!(
+        head.starts_with(b"HTTP/1.1 101 "),
+        "{}",
+        String::from_utf8_lossy(&head)
+    );
+    assert_eq!((next_byte(&mut client), next_byte(&mut client)), (b'a', b'b'));
+    for byte in [b'c', b'd', 255] {
+        client.write_all(&[byte]).expect("an edge that listens");
+        assert_eq!(next_byte(&mut client), byte);
+    }
+    client.write_all(&[0]).expect("an edge that listens");
+    serving.join().expect("the origin heard all of it");
 }
 
 #[test]

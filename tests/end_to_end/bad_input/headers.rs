@@ -131,8 +131,7 @@ fn what_a_connection_names_stays_with_it_and_takes_nothing_of_ours_along() {
             tidegate.site
         );
         assert_eq!(raw(&tidegate.site, text.as_bytes()).status, 200);
-        let seen = origin.seen().pop().expect("a request").join("\n");
-        seen.to_ascii_lowercase()
+        origin.seen_last()
     };
     let seen = sent("X-Mine, x-request-id, Tidegate-Assertion");
     assert!(

@@ -71,12 +71,7 @@ fn json_clients_join_poll_enter_and_send_the_visit_token() {
             .json(&json!({})),
     );
     assert!(inside_now.text().contains("Welcome"));
-    let seen = origin
-        .seen()
-        .pop()
-        .expect("a request")
-        .join("\n")
-        .to_ascii_lowercase();
+    let seen = origin.seen_last();
     assert!(
         seen.contains("tidegate-assertion: ") && !seen.contains("tidegate-visit-token"),
         "{seen}"

@@ -48,6 +48,12 @@ impl Origin {
         self.seen.lock().expect("nobody panicked").clone()
     }
 
+    /// The last request, in lower case.
+    pub fn seen_last(&self) -> String {
+        let last = self.seen().pop().expect("a request");
+        last.join("\n").to_ascii_lowercase()
+    }
+
     /// Header lines added to every answer from now on, each ended with CR LF.
     pub fn answer_with(&self, lines: &str) {
         *self.extra.lock().expect("nobody panicked") = lines.to_owned();

@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde_json::Value;
-use tidegate_config::{Mode, OnStoreLoss, OnTurn, Page};
 use tidegate_queue::line::{Settings, VisitId, Visitor};
 use tidegate_queue::store::{MemoryStore, SystemMoment};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin::{AdminState, serve};
 use crate::metrics::Metrics;
+use crate::room::for_tests::config;
 use crate::room::{Driver, Joined, Room};
 
 pub(super) const TOKEN: &str = "an-admin-token-0123456789";
@@ -78,26 +78,6 @@ impl Answer {
             .filter(|(field, _)| field.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
             .next()
-    }
-}
-
-fn config() -> tidegate_config::Room {
-    tidegate_config::Room {
-        id: "drop".parse().unwrap(),
-        mode: Mode::Auto,
-        active_max: 2,
-        admit_per_min: 6_000,
-        visit_ttl: Duration::from_secs(300),
-        visit_max: Duration::from_secs(1_800),
-        enter_within: Duration::from_secs(60),
-        away_after: Duration::from_secs(30),
-        answer_within: Duration::from_secs(5),
-        on_turn: OnTurn::Enter,
-        on_store_loss: OnStoreLoss::Hold,
-        sold_out_by_stock: false,
-        waiting_status: 200,
-        notice: Some("Soon".to_owned()),
-        page: Page::default(),
     }
 }
 
