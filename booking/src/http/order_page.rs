@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 use jiff::SignedDuration;
 
-use super::order_wire::{is_passed_on, message, pay_url};
+use super::order_wire::{message, pay_url};
 use super::pages::{When, render};
 use crate::domain::order::{FanSees, State};
 use crate::domain::{Hold, Line, Money, Purchase, ShowtimeDetail};
@@ -114,7 +114,7 @@ pub(super) fn show(
     );
     let own = tickets
         .iter()
-        .filter(|ticket| !ticket.dead && !is_passed_on(ticket, purchase));
+        .filter(|ticket| !ticket.dead && !ticket.is_passed_on(&purchase.owner));
     let seat = |ticket: &Ticket| {
         (
             ticket.id.to_string(),
@@ -135,7 +135,7 @@ pub(super) fn show(
         tickets: own.map(seat).collect(),
         cancel: match purchase.order.state {
             State::Held | State::Paying => Some("Cancel this order"),
-            State::Issued if tickets.iter().any(|ticket| is_passed_on(ticket, purchase)) => None,
+            State::Issued if tickets.iter().any(|ticket| ticket.is_passed_on(&purchase.owner)) => None,
             State::Issued => Some("Give the tickets back for a refund"),
             _ => None,
         },

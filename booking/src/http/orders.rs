@@ -23,7 +23,6 @@ use crate::domain::{
     BadField, Email, Hold, HoldId, OrderId, Purchase, Role, ShowtimeDetail, lines_of, total_of,
 };
 use crate::store::{Applied, Begun, NewOrder};
-use crate::ticket::Ticket;
 
 /// How long an answer waits for the payment to be made at the provider; after that the order's page tells.
 const PAYMENT_WITHIN: Duration = Duration::from_secs(4);
@@ -254,7 +253,7 @@ pub(super) async fn cancel(
     if tries_again || applied == Applied::Refused(Refused::TicketsOut) {
         let asker = match sees_to_it {
             true => Asker::Organiser,
-            false => fan_asks(&app, &purchase, &showtime).await?,
+            false => fan_asks(&showtime),
         };
         applied = app.fulfilment.apply(&id, &Event::RefundAsked(asker)).await?;
     }
@@ -270,20 +269,12 @@ pub(super) async fn cancel(
     Ok(Json(json_of(&app, &purchase).await?).into_response())
 }
 
-/// A fan who wants the money back: not once somebody came in with a ticket, or was given one.
-async fn fan_asks(app: &App, purchase: &Purchase, showtime: &ShowtimeDetail) -> Result<Asker, Problem> {
-    let tickets = app.store.tickets_of_order(&purchase.id).await?;
-    let moved = |ticket: &Ticket| {
-        ticket.used_seconds_ago.is_some() || (!ticket.dead && ticket.owner != purchase.owner)
-    };
-    if tickets.iter().any(moved) {
-        return Err(Problem::refund_refused(
-            "A ticket of this order was used or passed on, so that it cannot be given back.",
-        ));
-    }
+/// A fan who wants the money back. Whether all tickets are still there to be given back is looked at where that is taken
+/// in, so that none can be passed on in between.
+fn fan_asks(showtime: &ShowtimeDetail) -> Asker {
     let left = showtime.starts_at.duration_since(Timestamp::now());
     let in_time = left.as_secs() >= REFUND_UNTIL.as_secs() as i64;
-    Ok(Asker::Fan { in_time })
+    Asker::Fan { in_time }
 }
 
 /// `POST /orders/{order}/review` `{accept}`: an operator's decision on a payment that is not what was asked for.

@@ -265,10 +265,6 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "not-yours", "Not yours", detail)
     }
 
-    pub(crate) fn refund_refused(detail: &str) -> Self {
-        Self::new(StatusCode::CONFLICT, "no-refund", "No refund", detail)
-    }
-
     pub(crate) fn ticket_spent() -> Self {
         let detail = "This ticket cannot be passed on: it was used, refunded, or passed on already.";
         Self::new(
@@ -364,12 +360,11 @@ fn sentence(text: &str) -> String {
 
 impl From<Refused> for Problem {
     fn from(why: Refused) -> Self {
-        Self::new(
-            StatusCode::CONFLICT,
-            "not-possible",
-            "Not possible now",
-            sentence(&why.to_string()),
-        )
+        let (kind, title) = match why {
+            Refused::TicketGone => ("no-refund", "No refund"),
+            _ => ("not-possible", "Not possible now"),
+        };
+        Self::new(StatusCode::CONFLICT, kind, title, sentence(&why.to_string()))
     }
 }
 

@@ -193,7 +193,7 @@ pub(super) async fn transfer(
         return Err(Problem::bad_field("`username`: the ticket is yours already."));
     }
     let to_owner = Owner::account(&to.id);
-    let passed = app.store.pass_on(ticket.id, &caller.owner(), &to_owner).await?;
+    let passed = app.store.pass_on(&ticket, &caller.owner(), &to_owner).await?;
     let PassedOn::Done(ticket) = passed else {
         return Err(Problem::ticket_spent());
     };

@@ -7,7 +7,7 @@ use sqlx::{Any, Transaction};
 
 use super::{Purchase, Statement, Store, StoreError, purchase_of};
 use crate::domain::OrderId;
-use crate::domain::order::{Effect, Event, Refused, Seats, step};
+use crate::domain::order::{Asker, Effect, Event, Refused, Seats, step};
 use crate::store::millis;
 
 /// Tries when a free seat was taken by somebody else between the look and the claim.
@@ -87,6 +87,9 @@ impl Store {
         };
         if *event == Event::TicketsIssued && purchase.order.can_be_issued() {
             self.issue(tx, &purchase).await?;
+        }
+        if matches!(event, Event::RefundAsked(Asker::Fan { .. })) && self.any_gone(tx, &purchase).await? {
+            return Ok(Moved::Refused(Refused::TicketGone));
         }
         let mut events = VecDeque::from([event.clone()]);
         let mut check = None;

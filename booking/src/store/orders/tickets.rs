@@ -42,6 +42,9 @@ macro_rules! ticket {
 
 static BY_ID: Statement = Statement::new(concat!(ticket!(), "where id = $1"));
 static BY_ORDER: Statement = Statement::new(concat!(ticket!(), "where order_id = $1 order by seat"));
+/// Until the transaction ends, nobody comes in with one of them or passes it on.
+static OF_ORDER_LOCKED: Statement =
+    Statement::new(concat!(ticket!(), "where order_id = $1 order by id {lock}"));
 static BY_OWNER: Statement = Statement::new(concat!(
     ticket!(),
     "where owner = $1 and dead_at is null order by issued_at desc, seat limit 500"
@@ -56,6 +59,7 @@ static USE: Statement = Statement::new(
     "update ticket set used_at = {now}, used_by = $3 \
      where id = $1 and generation = $2 and used_at is null and dead_at is null",
 );
+static LOCK_ORDER: Statement = Statement::new("select id from orders where id = $1 {lock}");
 static PASS_ON: Statement = Statement::new(
     "update ticket set owner = $3, generation = generation + 1 \
      where id = $1 and owner = $2 and used_at is null and dead_at is null",
@@ -120,6 +124,21 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a ticket of the order is no longer the buyer's to give back. None of them moves before the transaction ends.
+    pub(super) async fn any_gone(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        purchase: &Purchase,
+    ) -> Result<bool, StoreError> {
+        let query = sqlx::query(self.sql(&OF_ORDER_LOCKED)).bind(purchase.id.as_str());
+        for row in query.fetch_all(&mut **tx).await? {
+            if ticket_of(&row)?.is_gone(&purchase.owner) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Marks a ticket used, once: of two gates at the same moment one is told so.
     pub async fn check_in(
         &self,
@@ -147,19 +166,27 @@ impl Store {
     }
 
     /// Gives a ticket to somebody else. Its code so far is worthless from the same moment.
-    pub async fn pass_on(&self, id: TicketId, from: &Owner, to: &Owner) -> Result<PassedOn, StoreError> {
+    pub async fn pass_on(&self, ticket: &Ticket, from: &Owner, to: &Owner) -> Result<PassedOn, StoreError> {
+        let mut tx = self.writing().await?;
+        // The order first, as whoever takes its tickets back has it: so the two wait for each other in one order only.
+        sqlx::query(self.sql(&LOCK_ORDER))
+            .bind(ticket.order.as_str())
+            .execute(&mut *tx)
+            .await?;
         let done = sqlx::query(self.sql(&PASS_ON))
-            .bind(id.to_string())
+            .bind(ticket.id.to_string())
             .bind(from.as_str())
             .bind(to.as_str())
-            .execute(&self.writer)
+            .execute(&mut *tx)
             .await?;
         if done.rows_affected() == 0 {
             return Ok(PassedOn::NotPossible);
         }
-        let query = sqlx::query(self.sql(&BY_ID)).bind(id.to_string());
-        let row = query.fetch_one(&self.writer).await?;
-        Ok(PassedOn::Done(ticket_of(&row)?))
+        let query = sqlx::query(self.sql(&BY_ID)).bind(ticket.id.to_string());
+        let row = query.fetch_one(&mut *tx).await?;
+        let passed = ticket_of(&row)?;
+        tx.commit().await?;
+        Ok(PassedOn::Done(passed))
     }
 }
 
