@@ -19,7 +19,9 @@ pub use event::{
     ShowtimeDetail, Venue,
 };
 pub use hold::{BadHold, Hold, HoldOutcome, HoldRequest, SeatLimit};
-pub use ids::{BadId, BadRandomId, EventId, HoldId, OrderId, Owner, ShowtimeId, VenueId};
+pub use ids::{
+    BadId, BadRandomId, EventId, Generation, HoldId, OrderId, Owner, ShowtimeId, TicketId, VenueId,
+};
 pub use money::{BadCurrency, Currency, Money};
 pub use organiser::{Organiser, Refusal};
 pub use purchase::{Line, PaymentPage, Purchase, lines_of, total_of};

@@ -131,6 +131,7 @@ impl Fulfilment {
                 Ok(Carried::Done)
             }
             Effect::SendMail(mail) => self.send(&purchase, *mail, entry).await,
+            Effect::TellOfTransfer(transfer) => self.tell_of_transfer(transfer, entry).await,
             Effect::Alert(alert) => {
                 tracing::error!(order = %id, state = %purchase.order.state, ?alert, "an order needs an operator");
                 Ok(Carried::Done)

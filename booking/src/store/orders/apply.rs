@@ -150,7 +150,7 @@ impl Store {
         Ok(())
     }
 
-    async fn to_outbox(
+    pub(super) async fn to_outbox(
         &self,
         tx: &mut Transaction<'_, Any>,
         id: &OrderId,

@@ -4,7 +4,8 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
 use super::{Purchase, Statement, Store, StoreError, order_id_of};
-use crate::domain::{OrderId, Owner, ShowtimeId};
+use crate::domain::order::Transfer;
+use crate::domain::{AccountId, OrderId, Owner, ShowtimeId};
 use crate::store::claims::seat_of;
 use crate::ticket::{Generation, Ticket, TicketId};
 
@@ -165,8 +166,13 @@ impl Store {
         })
     }
 
-    /// Gives a ticket to somebody else. Its code so far is worthless from the same moment.
-    pub async fn pass_on(&self, ticket: &Ticket, from: &Owner, to: &Owner) -> Result<PassedOn, StoreError> {
+    /// Gives a ticket to somebody else; both are told. Its code so far is worthless from the same moment.
+    pub async fn pass_on(
+        &self,
+        ticket: &Ticket,
+        from: &AccountId,
+        to: &AccountId,
+    ) -> Result<PassedOn, StoreError> {
         let mut tx = self.writing().await?;
         // The order first, as whoever takes its tickets back has it: so the two wait for each other in one order only.
         sqlx::query(self.sql(&LOCK_ORDER))
@@ -175,8 +181,8 @@ impl Store {
             .await?;
         let done = sqlx::query(self.sql(&PASS_ON))
             .bind(ticket.id.to_string())
-            .bind(from.as_str())
-            .bind(to.as_str())
+            .bind(Owner::account(from).as_str())
+            .bind(Owner::account(to).as_str())
             .execute(&mut *tx)
             .await?;
         if done.rows_affected() == 0 {
@@ -185,6 +191,9 @@ impl Store {
         let query = sqlx::query(self.sql(&BY_ID)).bind(ticket.id.to_string());
         let row = query.fetch_one(&mut *tx).await?;
         let passed = ticket_of(&row)?;
+        for effect in Transfer::follows(passed.id, passed.generation, from, to) {
+            self.to_outbox(&mut tx, &passed.order, &effect).await?;
+        }
         tx.commit().await?;
         Ok(PassedOn::Done(passed))
     }
