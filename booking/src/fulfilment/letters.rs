@@ -206,7 +206,7 @@ impl Fulfilment {
 
 /// The name of an entry, as it may stand in a Message-ID.
 pub(super) fn mail_key(entry: &Entry) -> String {
-    entry.effect.key().replace([':', '_'], "-")
+    entry.key.replace([':', '_'], "-")
 }
 
 /// When a mail was decided, which every try of it says.
