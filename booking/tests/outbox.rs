@@ -2,58 +2,23 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/logged.rs"]
+mod logged;
 mod support;
 
-use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use logged::Logged;
 use sqlx::{AnyConnection, Row};
 use support::buyer::Buyer;
 use support::databases::{ENGINES, TestDatabase};
 use support::{Running, config};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::Level;
 
 const SHOWTIME: i64 = 1;
 
 /// From the first try to the third: half a second, and then a whole one.
 const TWO_PAUSES: Duration = Duration::from_millis(1500);
-
-/// Errors that were logged on this thread.
-#[derive(Clone, Default)]
-struct Errors(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Errors {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::ERROR
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        struct Text(String);
-        impl Visit for Text {
-            fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-                write!(self.0, "{}={value:?} ", field.name()).unwrap();
-            }
-        }
-        let mut text = Text(String::new());
-        event.record(&mut text);
-        self.0.lock().unwrap().push(text.0);
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
 
 /// Puts an entry behind all others of an order, due since long ago.
 async fn put(raw: &mut AnyConnection, order: &str, key: &str, effect: &str) {
@@ -72,10 +37,9 @@ async fn standing(raw: &mut AnyConnection, key: &str) -> (i64, bool) {
 
 #[tokio::test]
 async fn what_cannot_be_read_waits_longer_and_longer_and_is_said_once() {
-    let errors = Errors::default();
-    let _logged = tracing::subscriber::set_default(errors.clone());
+    let errors = Logged::listen(|line| *line.level() == Level::ERROR);
     for engine in ENGINES {
-        errors.0.lock().unwrap().clear();
+        errors.take();
         let on = TestDatabase::on(engine).await;
         let mut config = config();
         config.database = on.database.clone();
@@ -98,7 +62,7 @@ async fn what_cannot_be_read_waits_longer_and_longer_and_is_said_once() {
             (_, other_is_done) = standing(&mut raw, "alert:disputed").await;
         }
         assert!(began.elapsed() >= TWO_PAUSES, "{engine:?}: {:?}", began.elapsed());
-        let said = errors.0.lock().unwrap().clone();
+        let said = errors.take();
         let said: Vec<_> = said.iter().filter(|text| text.contains("cannot read")).collect();
         assert_eq!(said.len(), 1, "{engine:?}: {said:?}");
         assert!(said[0].contains(order) && said[0].contains("later"), "{said:?}");

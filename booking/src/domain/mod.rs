@@ -16,7 +16,7 @@ pub use account::{Account, AccountId, BadField, Email, NewAccount, Password, Rol
 pub use best_available::{Ask, BadAsk, Choice, Fit, Focus, Place, Row, Spread, choose};
 pub use event::{
     BadCategory, Category, ChangedEvent, Event, EventDetail, EventFilter, PriceLevel, Showtime,
-    ShowtimeDetail, Venue,
+    ShowtimeDetail, ShowtimeSummary, Venue,
 };
 pub use hold::{BadHold, Hold, HoldOutcome, HoldRequest, SeatLimit};
 pub use ids::{

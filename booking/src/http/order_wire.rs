@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::order::{FanSees, State};
-use crate::domain::{Money, OrderId, Purchase, Seat, ShowtimeDetail, ShowtimeId};
+use crate::domain::{Money, OrderId, Purchase, Seat, ShowtimeId, ShowtimeSummary};
 use crate::ticket::Ticket;
 
 /// `POST /book`, `GET /orders/{order}`.
@@ -125,7 +125,7 @@ pub(super) fn pay_url(purchase: &Purchase, own_pages: bool) -> Option<String> {
 impl OrderJson {
     pub(super) fn new(
         purchase: &Purchase,
-        showtime: &ShowtimeDetail,
+        showtime: &ShowtimeSummary,
         tickets: &[Ticket],
         own_pages: bool,
     ) -> Self {
@@ -142,7 +142,7 @@ impl OrderJson {
             state: purchase.order.state,
             status,
             message: message(purchase, tickets),
-            title: showtime.event.event.title.clone(),
+            title: showtime.title.clone(),
             showtime: purchase.showtime,
             starts_at: showtime.starts_at.to_string(),
             seats: purchase.lines.iter().map(line).collect(),

@@ -157,23 +157,30 @@ fn with_goodbye(mut response: Response, purchase: &Purchase) -> Response {
 }
 
 async fn json_of(app: &App, purchase: &Purchase) -> Result<OrderJson, Problem> {
-    let showtime = app.store.showtime(purchase.showtime).await?;
-    let showtime = showtime.ok_or_else(Problem::internal)?;
+    let showtimes = app.store.showtimes_named([purchase.showtime]).await?;
+    let showtime = showtimes.get(&purchase.showtime).ok_or_else(Problem::internal)?;
     let tickets = app.store.tickets_of_order(&purchase.id).await?;
-    Ok(OrderJson::new(purchase, &showtime, &tickets, app.own_pages))
+    Ok(OrderJson::new(purchase, showtime, &tickets, app.own_pages))
 }
 
 /// `GET /orders`: one's own, the newest first.
 pub(super) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
     let caller = app.somebody(&headers).await?;
     let orders = app.store.orders_of(&caller.owner()).await?;
+    // However many there are, this is one query for the showtimes and one for the tickets.
+    let showtimes = orders.iter().map(|purchase| purchase.showtime);
+    let showtimes = app.store.showtimes_named(showtimes).await?;
+    let issued = orders
+        .iter()
+        .filter(|purchase| purchase.order.state == OrderState::Issued);
+    let mut tickets = app
+        .store
+        .tickets_of_orders(issued.map(|purchase| &purchase.id))
+        .await?;
     let mut shown = Vec::with_capacity(orders.len());
     for purchase in orders {
-        if let Some(showtime) = app.store.showtime(purchase.showtime).await? {
-            let tickets = match purchase.order.state {
-                OrderState::Issued => app.store.tickets_of_order(&purchase.id).await?,
-                _ => Vec::new(),
-            };
+        if let Some(showtime) = showtimes.get(&purchase.showtime) {
+            let tickets = tickets.remove(&purchase.id).unwrap_or_default();
             shown.push((purchase, showtime, tickets));
         }
     }
@@ -229,8 +236,14 @@ pub(super) async fn show(
     }
     let tickets = app.store.tickets_of_order(&id).await?;
     let response = match Form::wanted(headers) {
-        Form::Page => order_page::show(&purchase, &showtime, &tickets, app.own_pages),
-        Form::Json => Json(OrderJson::new(&purchase, &showtime, &tickets, app.own_pages)).into_response(),
+        Form::Page => order_page::show(&purchase, &showtime.summary(), &tickets, app.own_pages),
+        Form::Json => Json(OrderJson::new(
+            &purchase,
+            &showtime.summary(),
+            &tickets,
+            app.own_pages,
+        ))
+        .into_response(),
     };
     Ok(with_goodbye(response, &purchase))
 }
@@ -333,5 +346,11 @@ pub(super) async fn checkout(
     let lines = lines.ok_or_else(Problem::internal)?;
     let total = total_of(&lines, &showtime.event.event).ok_or_else(Problem::internal)?;
     let email = caller.account.email.as_ref().map_or("", Email::as_str);
-    Ok(order_page::checkout(&hold, &showtime, &lines, total, email))
+    Ok(order_page::checkout(
+        &hold,
+        &showtime.summary(),
+        &lines,
+        total,
+        email,
+    ))
 }

@@ -45,12 +45,10 @@ pub(super) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
         let tickets: Vec<TicketJson> = tickets.iter().map(TicketJson::from).collect();
         return Ok(Json(json!({ "tickets": tickets })).into_response());
     }
-    let mut shown = Vec::with_capacity(tickets.len());
-    for ticket in tickets {
-        if let Some(showtime) = app.store.showtime(ticket.showtime).await? {
-            shown.push((ticket, showtime));
-        }
-    }
+    let showtimes = tickets.iter().map(|ticket| ticket.showtime);
+    let showtimes = app.store.showtimes_named(showtimes).await?;
+    let with_showtime = |ticket: Ticket| showtimes.get(&ticket.showtime).map(|showtime| (ticket, showtime));
+    let shown: Vec<_> = tickets.into_iter().filter_map(with_showtime).collect();
     Ok(ticket_page::list(&shown))
 }
 

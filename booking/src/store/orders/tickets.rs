@@ -1,11 +1,14 @@
 //! Tickets: one for each seat of an order, living as long as the order stands, and let in once.
 
+use std::collections::HashMap;
+
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
 use super::{Purchase, Statement, Store, StoreError, order_id_of};
 use crate::domain::order::Transfer;
 use crate::domain::{AccountId, OrderId, Owner, ShowtimeId};
+use crate::store::catalogue::json_list;
 use crate::store::claims::seat_of;
 use crate::ticket::{Generation, Ticket, TicketId};
 
@@ -42,7 +45,10 @@ macro_rules! ticket {
 }
 
 static BY_ID: Statement = Statement::new(concat!(ticket!(), "where id = $1"));
-static BY_ORDER: Statement = Statement::new(concat!(ticket!(), "where order_id = $1 order by seat"));
+static BY_ORDERS: Statement = Statement::new(concat!(
+    ticket!(),
+    "where order_id in (select value from {each:$1})"
+));
 /// Until the transaction ends, nobody comes in with one of them or passes it on.
 static OF_ORDER_LOCKED: Statement =
     Statement::new(concat!(ticket!(), "where order_id = $1 order by id {lock}"));
@@ -76,15 +82,26 @@ impl Store {
 
     /// All tickets that were ever issued for an order.
     pub async fn tickets_of_order(&self, order: &OrderId) -> Result<Vec<Ticket>, StoreError> {
-        let query = sqlx::query(self.sql(&BY_ORDER)).bind(order.as_str());
-        let mut tickets = query
-            .fetch_all(&self.readers)
-            .await?
-            .iter()
-            .map(ticket_of)
-            .collect::<Result<Vec<_>, _>>()?;
-        tickets.sort_by(|a, b| a.seat.cmp(&b.seat));
-        Ok(tickets)
+        let mut tickets = self.tickets_of_orders([order]).await?;
+        Ok(tickets.remove(order).unwrap_or_default())
+    }
+
+    /// The same for many orders, in one query; an order without tickets is left out.
+    pub async fn tickets_of_orders(
+        &self,
+        orders: impl IntoIterator<Item = &OrderId>,
+    ) -> Result<HashMap<OrderId, Vec<Ticket>>, StoreError> {
+        let orders = json_list(&Vec::from_iter(orders));
+        let query = sqlx::query(self.sql(&BY_ORDERS)).bind(orders);
+        let mut by_order: HashMap<OrderId, Vec<Ticket>> = HashMap::new();
+        for row in query.fetch_all(&self.readers).await? {
+            let ticket = ticket_of(&row)?;
+            by_order.entry(ticket.order.clone()).or_default().push(ticket);
+        }
+        for tickets in by_order.values_mut() {
+            tickets.sort_by(|a, b| a.seat.cmp(&b.seat));
+        }
+        Ok(by_order)
     }
 
     /// The live tickets that are somebody's now, the newest first.
