@@ -4,7 +4,7 @@
 //!
 //! - `record`, `calls`, `cards`, `chaos`: what it does, pure.
 //! - `book`: what it keeps; `desk`: one call as one transaction.
-//! - `api`, `pay`, `ledger`: its calls and pages; `courier`: its webhooks; `serve`: its listener.
+//! - `api`, `pay`, `ledger`: its calls and pages; `courier`: its webhooks.
 //!
 //! It knows nothing of the booking service but the address at which that wants its webhooks.
 
@@ -20,7 +20,6 @@ mod ledger;
 mod pay;
 mod record;
 mod refusal;
-mod serve;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -29,6 +28,7 @@ use std::time::Duration;
 
 use hyper::Uri;
 use tidegate_config::Database;
+use tidegate_serve::{Bounds, serve};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -41,6 +41,12 @@ use desk::Desk;
 pub use book::BookError;
 pub use chaos::Chaos;
 pub use ledger::{Ledger, LedgerEntry, LedgerSums};
+
+/// Connections at once; beyond, new ones wait in the backlog.
+const CONNECTIONS_MAX: usize = 1024;
+
+/// How long requests under way may take to finish at shutdown.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a fan may take to pay unless the configuration says otherwise.
 pub const SESSION_TTL: Duration = Duration::from_secs(600);
@@ -115,7 +121,7 @@ pub enum SandboxError {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxRunError {
     /// Some requests were still under way when the time to drain was over; they were cut off.
-    #[error("the payment sandbox cut off requests that were still under way after {}s", serve::DRAIN_WITHIN.as_secs())]
+    #[error("the payment sandbox cut off requests that were still under way after {}s", DRAIN_WITHIN.as_secs())]
     Drain,
 }
 
@@ -206,7 +212,7 @@ impl Sandbox {
         tracing::info!(address = %self.address, "the payment sandbox listens; no money moves");
         let routes = api::router(Arc::clone(&self.front));
         let drained = tokio::select! {
-            drained = serve::serve(self.listener, routes, shutdown) => drained,
+            drained = served(self.listener, routes, shutdown) => drained,
             () = self.courier.run() => true,
         };
         self.front.desk.book.close().await;
@@ -216,6 +222,13 @@ impl Sandbox {
             Err(SandboxRunError::Drain)
         }
     }
+}
+
+/// Serves until `shutdown`; says whether every request under way could be finished.
+async fn served(listener: TcpListener, routes: axum::Router, shutdown: impl Future<Output = ()>) -> bool {
+    let bounds = Bounds::of(CONNECTIONS_MAX);
+    let open = serve(listener, routes, bounds, "the payment sandbox", shutdown).await;
+    tokio::time::timeout(DRAIN_WITHIN, open.finish()).await.is_ok()
 }
 
 fn check(what: &'static str, url: &str) -> Result<Uri, SandboxError> {
