@@ -49,10 +49,10 @@ const CONNECTIONS_MAX: usize = 1024;
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a fan may take to pay unless the configuration says otherwise.
-pub const SESSION_TTL: Duration = Duration::from_secs(600);
+pub const PAY_WITHIN: Duration = Duration::from_secs(600);
 
-/// The longest session: beyond a week nobody pays.
-const SESSION_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The longest that a fan may take: beyond a week nobody pays.
+const PAY_WITHIN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What a sandbox is made of.
 #[derive(Clone, Debug)]
@@ -67,8 +67,8 @@ pub struct SandboxConfig {
     pub webhook: Option<WebhookTarget>,
     /// The address under which fans reach the pay page, without a slash at the end; `None`: the listener's own.
     pub public_url: Option<String>,
-    /// How long a payment that nobody confirms stays open: [`SESSION_TTL`].
-    pub session_ttl: Duration,
+    /// How long a payment that nobody confirms stays open: [`PAY_WITHIN`].
+    pub pay_within: Duration,
     /// What goes wrong; `None`: nothing.
     pub chaos: Option<Chaos>,
 }
@@ -104,9 +104,9 @@ pub enum SandboxError {
         /// As configured.
         url: String,
     },
-    /// A session that no fan could use.
-    #[error("the payment sandbox's session must last from a millisecond to a week")]
-    Session,
+    /// A time to pay that no fan could use.
+    #[error("the payment sandbox's time to pay must be from a millisecond to a week")]
+    PayWithin,
     /// A probability that is none.
     #[error("the payment sandbox's chaos has a {0} that is not from 0 to 1")]
     Chaos(&'static str),
@@ -147,9 +147,9 @@ impl LedgerReader {
 impl Sandbox {
     /// Binds the listener and opens the book. Nothing is left half done on an error.
     pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
-        let session = config.session_ttl;
-        if session < Duration::from_millis(1) || session > SESSION_TTL_MAX {
-            return Err(SandboxError::Session);
+        let pay_within = config.pay_within;
+        if pay_within < Duration::from_millis(1) || pay_within > PAY_WITHIN_MAX {
+            return Err(SandboxError::PayWithin);
         }
         if let Some(name) = config.chaos.as_ref().and_then(Chaos::wrong) {
             return Err(SandboxError::Chaos(name));
@@ -171,7 +171,7 @@ impl Sandbox {
             book: Book::open(&config.book).await?,
             faults: chaos::Faults::new(config.chaos),
             public_url: public_url.trim_end_matches('/').to_owned(),
-            session_ms: session.as_millis() as i64,
+            pay_within_ms: pay_within.as_millis() as i64,
             tells: config.webhook.is_some(),
             wake: Notify::new(),
         };
