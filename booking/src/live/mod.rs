@@ -9,6 +9,7 @@ mod best;
 mod board;
 mod listener;
 mod picture;
+mod seen;
 #[cfg(test)]
 mod tests;
 mod wire;
