@@ -80,35 +80,29 @@ impl Store {
 
     /// The account of this name (as it is compared) and its password's hash.
     pub async fn account_named(&self, folded: &str) -> Result<Option<(Account, String)>, StoreError> {
-        let query = sqlx::query(self.sql(&BY_NAME)).bind(folded);
-        query
-            .fetch_optional(&self.readers)
-            .await?
-            .as_ref()
-            .map(account_of)
-            .transpose()
+        self.find_account(&BY_NAME, folded).await
     }
 
     /// The account of this id, unless it is gone.
     pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        let query = sqlx::query(self.sql(&BY_ID)).bind(id.as_str());
-        let found = query.fetch_optional(&self.readers).await?;
-        Ok(found
-            .as_ref()
-            .map(account_of)
-            .transpose()?
-            .map(|(account, _)| account))
+        let found = self.find_account(&BY_ID, id.as_str()).await?;
+        Ok(found.map(|(account, _)| account))
     }
 
     /// Whose a login is, while it lasts.
     pub async fn account_of_session(&self, session: &SessionId) -> Result<Option<Account>, StoreError> {
-        let query = sqlx::query(self.sql(&BY_SESSION)).bind(session.as_str());
+        let found = self.find_account(&BY_SESSION, session.as_str()).await?;
+        Ok(found.map(|(account, _)| account))
+    }
+
+    async fn find_account(
+        &self,
+        statement: &'static Statement,
+        by: &str,
+    ) -> Result<Option<(Account, String)>, StoreError> {
+        let query = sqlx::query(self.sql(statement)).bind(by);
         let found = query.fetch_optional(&self.readers).await?;
-        Ok(found
-            .as_ref()
-            .map(account_of)
-            .transpose()?
-            .map(|(account, _)| account))
+        found.as_ref().map(account_of).transpose()
     }
 
     /// Begins a login, and forgets those that are over.
