@@ -9,9 +9,9 @@
 //! - [`ticket`] and [`mail`]: what fans are given and written; neither knows the store or HTTP.
 //! - `fulfilment`: what follows from an order's moves: payments asked for, tickets written, mails sent.
 //! - `filter` and [`live`]: seats as everyone sees them, read once for all and streamed; with Redis, told at once.
-//! - `http` and `service`: calls and pages, and the life of the process's listener; beside them `grant`, which gives roles
-//!   without either, `till`, which opens the payment provider, `sample`, the catalogue to begin with, `stalled`, which ends
-//!   connections that stand still, and `private`, which keeps files to their owner.
+//! - `http` and `service`: calls and pages, and the life of the process; beside them `grant`, which gives roles without
+//!   either, `till`, which opens the payment provider, `sample`, the catalogue to begin with, and `private`, which keeps
+//!   files to their owner.
 
 pub mod domain;
 pub mod live;
@@ -30,7 +30,6 @@ mod login;
 mod private;
 mod sample;
 mod service;
-mod stalled;
 mod till;
 
 pub use grant::{GrantError, grant};

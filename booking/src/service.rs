@@ -7,12 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
-use tokio::net::{TcpListener, TcpStream};
+use tidegate_serve::{Bounds, serve};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -26,20 +23,12 @@ use crate::login::{Desk, UserKeysError};
 use crate::mail::{MailConfig, MailConfigError, Mailer, SEND_WITHIN, Site};
 use crate::payment::sandbox::Sandbox;
 use crate::sample::{SampleError, sample};
-use crate::stalled::Impatient;
 use crate::store::{OpenError, Seeded, Store, StoreError};
 use crate::till::{Till, TillError};
 
 /// Connections at once: one for each listener of a stream, and those for calls, which behind the edge are few and kept
 /// alive. Beyond this many, new ones wait in the backlog.
 const CONNECTIONS_MAX: usize = LISTENERS_MAX + 4096;
-
-/// How long a client may take nothing of what is sent to it. What a stream has to say fits into the system's buffers for
-/// minutes, so this is somebody who has stopped reading.
-const STALLED_AFTER: Duration = Duration::from_secs(30);
-
-/// How long a client may take to send a request's head.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long requests under way may take to finish at shutdown.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
@@ -49,9 +38,6 @@ const SITE_NAME: &str = "Tidegate";
 
 /// Where mails go while no server is configured, under `data_dir`.
 const MAIL_FOLDER: &str = "mail";
-
-/// How long to wait after the system refused a connection (out of descriptors, most likely) before asking again.
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -219,40 +205,18 @@ impl Service {
                 }
             });
         }
-        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let graceful = GracefulShutdown::new();
-        let mut shutdown = std::pin::pin!(shutdown);
-        loop {
-            let next = async {
-                // Never closed, so the only error cannot happen; without a permit the connection is dropped at once.
-                let permit = Arc::clone(&connections).acquire_owned().await.ok();
-                (permit, self.listener.accept().await)
-            };
-            let (permit, accepted) = tokio::select! {
-                () = &mut shutdown => break,
-                next = next => next,
-            };
-            let Some(permit) = permit else { continue };
-            match accepted {
-                Ok((stream, _)) => {
-                    let served = graceful.watch(connection(stream, self.routes.clone()));
-                    tokio::spawn(async move {
-                        // An error here is a client that went away or spoke no HTTP; hyper has answered what it could.
-                        let _ = served.await;
-                        drop(permit);
-                    });
-                }
-                Err(why) => {
-                    tracing::warn!(%why, "booking cannot take a connection");
-                    tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
-                }
-            }
-        }
-        drop(self.listener);
+        let open = serve(
+            self.listener,
+            self.routes,
+            Bounds::of(CONNECTIONS_MAX),
+            "booking",
+            shutdown,
+        )
+        .await;
         self.live.stop();
         // Beyond the connections, those requests whose clients have left.
         let all_done = async {
-            graceful.shutdown().await;
+            open.finish().await;
             let _ = self.under_way.acquire_many(CONNECTIONS_MAX as u32).await;
         };
         let drained = tokio::time::timeout(DRAIN_WITHIN, all_done).await;
@@ -261,18 +225,4 @@ impl Service {
         self.store.close().await;
         drained.map_err(|_| RunError::Drain)
     }
-}
-
-type Connection = http1::Connection<TokioIo<Impatient<TcpStream>>, TowerToHyperService<Router>>;
-
-fn connection(stream: TcpStream, routes: Router) -> Connection {
-    // Answers are written whole; waiting to fill a packet would only delay them.
-    let _ = stream.set_nodelay(true);
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        .serve_connection(
-            TokioIo::new(Impatient::new(stream, STALLED_AFTER)),
-            TowerToHyperService::new(routes),
-        )
 }

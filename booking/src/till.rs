@@ -60,7 +60,7 @@ impl Till {
                         secret: secret.clone(),
                     }),
                     public_url: Some(config.public_url.clone()),
-                    session_ttl: config.pay_within,
+                    pay_within: config.pay_within,
                     chaos: chaos.then(|| Chaos::new(rand::random())),
                 })
                 .await?;

@@ -30,7 +30,7 @@ impl Site {
         let redis = RedisServer::start();
         let mut config = config();
         config.database = database.database.clone();
-        config.redis = Some(redis.url());
+        config.redis = Some(redis.named());
         let (one, other) = (Running::with(&config).await, Running::with(&config).await);
         let mut fans = Vec::new();
         for _ in 0..3 {
@@ -258,7 +258,7 @@ async fn a_service_starts_and_sells_without_the_redis_it_is_told_of() {
     let mut redis = RedisServer::start();
     let mut config = config();
     config.database = database.database.clone();
-    config.redis = Some(redis.url());
+    config.redis = Some(redis.named());
     redis.kill();
     let running = Running::with(&config).await;
     assert_eq!(running.hold(1, &["R1-1"], &[]).await.status, 201);
@@ -266,4 +266,24 @@ async fn a_service_starts_and_sells_without_the_redis_it_is_told_of() {
         .hold(1, &["R1-1"], &[])
         .await
         .is_problem(409, "seats-taken");
+}
+
+#[tokio::test]
+async fn a_file_of_authorities_that_cannot_be_used_is_named_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = RedisServer::start();
+    let mut named = redis.named();
+    named.url.tls = true;
+    named.tls_ca = Some(folder.path().join("none.pem"));
+    let mut config = config();
+    config.redis = Some(named);
+    let why = tidegate_booking::start(&config, folder.path())
+        .await
+        .err()
+        .unwrap();
+    let why = why.to_string();
+    assert!(
+        why.contains("booking.redis_tls_ca") && why.contains("none.pem"),
+        "{why}"
+    );
 }

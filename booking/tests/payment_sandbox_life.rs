@@ -19,7 +19,7 @@ async fn a_payment_nobody_confirms_ends_and_says_so() {
     let (folder, shop) = (tempfile::tempdir().unwrap(), Shop::open().await);
     let setup = Setup {
         webhook_url: Some(shop.url()),
-        session_ttl: Duration::from_secs(2),
+        pay_within: Duration::from_secs(2),
         ..Setup::default()
     };
     let sandbox = Running::start(&folder, setup).await;
@@ -225,8 +225,8 @@ async fn what_stops_a_start_is_named() {
     };
     assert!(why_not(setup.clone(), "a.db").await.contains("webhook address"));
     setup.webhook_url = None;
-    setup.session_ttl = Duration::ZERO;
-    assert!(why_not(setup.clone(), "a.db").await.contains("session"));
+    setup.pay_within = Duration::ZERO;
+    assert!(why_not(setup.clone(), "a.db").await.contains("time to pay"));
     let mut chaos = Chaos::new(1);
     chaos.lose_answer = 1.5;
     let setup = Setup {

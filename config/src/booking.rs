@@ -33,7 +33,16 @@ pub struct Booking {
     /// Who carries the mail.
     pub mail: Mail,
     /// Where instances tell each other about seats at once; the database alone does it a moment later.
-    pub redis: Option<StoreUrl>,
+    pub redis: Option<BookingRedis>,
+}
+
+/// A Redis deployment beside the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BookingRedis {
+    /// Where it is and who asks.
+    pub url: StoreUrl,
+    /// PEM file of the authorities whose certificates the servers may show; absent means the system's own.
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// A text that no log, message or `Debug` shows.

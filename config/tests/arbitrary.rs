@@ -102,6 +102,7 @@ fn line() -> impl Strategy<Value = String> {
         "catalogue_url",
         "url",
         "tls_ca",
+        "redis_tls_ca",
         "max_replica_lag",
         "texts.es",
         "\"a\\u001bb\"",

@@ -70,3 +70,30 @@ fn keys_without_a_url_or_without_a_use_are_problems() {
     let config = read(&with("rediss")).unwrap_or_else(|problems| panic!("{problems}"));
     assert!(matches!(config.store, Store::Redis(store) if store.tls_ca.as_deref() == Some(&*pem)));
 }
+
+#[test]
+fn booking_s_redis_has_authorities_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pem = folder.path().join("ca.pem");
+    std::fs::write(
+        &pem,
+        "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n",
+    )
+    .expect("a file");
+    let with = |url: &str| {
+        format!(
+            "[booking]\nrequire_admission = false\n{url}\nredis_tls_ca = '{}'",
+            pem.display()
+        )
+    };
+    let (line, key, remedy) = problem(&with("redis_url = 'redis://h'"));
+    assert_eq!((line, key.as_str()), (Some(4), "booking.redis_tls_ca"));
+    assert!(remedy.contains("rediss"), "{remedy}");
+    let (_, key, remedy) = problem(&with(""));
+    assert_eq!(key, "booking");
+    assert!(remedy.contains("redis_url"), "{remedy}");
+    let text = with("redis_url = 'rediss://h'");
+    let config = read(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    let redis = config.booking.expect("a booking service").redis.expect("a Redis");
+    assert_eq!(redis.tls_ca.as_deref(), Some(&*pem));
+}

@@ -1,6 +1,6 @@
 //! Starts and stops the service: its listener, its feed, and the snapshot they share.
 
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
+use tidegate_serve::{Bounds, serve};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,10 @@ use tracing::warn;
 use crate::feed::{CatalogueClient, Feed, SavedFile, UrlError};
 use crate::http;
 use crate::index::Snapshot;
+
+/// Connections at once. Behind the edge they are few and kept alive, and an answer takes milliseconds; beyond this many,
+/// new ones wait in the backlog.
+const CONNECTIONS_MAX: usize = 4096;
 
 /// How long answers that have begun may take once told to stop. They are a few milliseconds of work each.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -64,9 +69,6 @@ pub enum StartError {
 /// Why a running service ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The listener failed.
-    #[error("search stopped serving: {0}")]
-    Serve(#[from] io::Error),
     /// A task panicked, which is a defect.
     #[error("search's {task} broke down")]
     Broken {
@@ -126,16 +128,16 @@ impl Service {
         let _guard = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
         let mut feed = tasks.spawn(self.feed.follow(stop.clone()));
-        let server = axum::serve(self.listener, http::router(self.current))
-            .with_graceful_shutdown(stop.clone().cancelled_owned());
-        let mut server = tasks.spawn(server.into_future());
+        let (listener, routes, stopped) = (self.listener, http::router(self.current), stop.clone());
+        let mut server = tasks.spawn(async move {
+            let bounds = Bounds::of(CONNECTIONS_MAX);
+            let open = serve(listener, routes, bounds, "search", stopped.cancelled()).await;
+            open.finish().await;
+        });
 
         let ended = tokio::select! {
             () = shutdown => Ok(()),
-            served = &mut server => match served {
-                Ok(served) => served.map_err(RunError::Serve),
-                Err(_) => Err(RunError::Broken { task: "listener" }),
-            },
+            _ = &mut server => Err(RunError::Broken { task: "listener" }),
             _ = &mut feed => Err(RunError::Broken { task: "feed" }),
         };
         stop.cancel();

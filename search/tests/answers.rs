@@ -12,6 +12,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 use support::{FakeBooking, Running, days_from_now, event};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
@@ -268,4 +270,18 @@ async fn twenty_thousand_events_are_loaded_and_searched_quickly() {
         assert!(times[50] < Duration::from_millis(250), "{kind}: {:?}", times[50]);
     }
     search.stop().await;
+}
+
+#[tokio::test]
+async fn who_never_ends_a_head_is_hung_up_on() {
+    let (_booking, _data, search) = sample().await;
+    let mut slow = TcpStream::connect(search.address).await.unwrap();
+    slow.write_all(b"GET /search?q=Ghost HTTP/1.1\r\nhost: x\r\n")
+        .await
+        .unwrap();
+    let mut said = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(30), slow.read_to_end(&mut said));
+    // Closed or reset: either way nobody waits for the rest.
+    let _ = read.await.expect("hung up on in time");
+    assert!(!String::from_utf8_lossy(&said).contains("200 OK"));
 }

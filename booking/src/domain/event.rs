@@ -206,6 +206,31 @@ pub struct ShowtimeDetail {
     pub map: SeatMap,
 }
 
+impl ShowtimeDetail {
+    /// The same in a few words.
+    pub fn summary(&self) -> ShowtimeSummary {
+        ShowtimeSummary {
+            id: self.id,
+            starts_at: self.starts_at,
+            title: self.event.event.title.clone(),
+            venue: self.event.event.venue.clone(),
+        }
+    }
+}
+
+/// A showtime as an order or a ticket names it.
+#[derive(Clone, Debug)]
+pub struct ShowtimeSummary {
+    /// Its number.
+    pub id: ShowtimeId,
+    /// When it begins.
+    pub starts_at: Timestamp,
+    /// The event's.
+    pub title: String,
+    /// Where.
+    pub venue: Venue,
+}
+
 /// An event that changed, as it is now.
 #[derive(Clone, Debug)]
 pub struct ChangedEvent {

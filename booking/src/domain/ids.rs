@@ -52,8 +52,10 @@ macro_rules! random_id {
     ($name:ident, $what:literal) => {
         #[doc = $what]
         /// 128 random bits as 32 hexadecimal digits. Knowing one gives no right to it.
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-        #[serde(transparent)]
+        #[derive(
+            Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+        )]
+        #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
         impl $name {
@@ -72,12 +74,25 @@ macro_rules! random_id {
             type Err = $crate::domain::BadRandomId;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                let fits = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-                if fits {
+                if $crate::domain::ids::is_random_id(text) {
                     Ok(Self(text.to_owned()))
                 } else {
                     Err($crate::domain::BadRandomId)
                 }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::domain::BadRandomId;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
             }
         }
 
@@ -90,6 +105,10 @@ macro_rules! random_id {
 }
 
 pub(super) use random_id;
+
+pub(super) fn is_random_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
 
 /// Why a text is not one of the random ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,6 +125,49 @@ impl OrderId {
         format!("{}-{}", &digits[..4], &digits[4..])
     }
 }
+
+/// Which ticket: 128 random bits as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TicketId(pub u128);
+
+impl fmt::Display for TicketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for TicketId {
+    type Err = BadRandomId;
+
+    fn from_str(text: &str) -> Result<Self, BadRandomId> {
+        match u128::from_str_radix(text, 16) {
+            Ok(bits) if is_random_id(text) => Ok(Self(bits)),
+            _ => Err(BadRandomId),
+        }
+    }
+}
+
+impl TryFrom<String> for TicketId {
+    type Error = BadRandomId;
+
+    fn try_from(text: String) -> Result<Self, BadRandomId> {
+        text.parse()
+    }
+}
+
+impl From<TicketId> for String {
+    fn from(id: TicketId) -> Self {
+        id.to_string()
+    }
+}
+
+/// How often a ticket has changed hands or been issued anew. Only the highest is good.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct Generation(pub u32);
 
 /// Whose a hold is: an account. What it is comes first in the text, so that another kind can never stand for it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

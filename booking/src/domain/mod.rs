@@ -16,10 +16,12 @@ pub use account::{Account, AccountId, BadField, Email, NewAccount, Password, Rol
 pub use best_available::{Ask, BadAsk, Choice, Fit, Focus, Place, Row, Spread, choose};
 pub use event::{
     BadCategory, Category, ChangedEvent, Event, EventDetail, EventFilter, PriceLevel, Showtime,
-    ShowtimeDetail, Venue,
+    ShowtimeDetail, ShowtimeSummary, Venue,
 };
 pub use hold::{BadHold, Hold, HoldOutcome, HoldRequest, SeatLimit};
-pub use ids::{BadId, BadRandomId, EventId, HoldId, OrderId, Owner, ShowtimeId, VenueId};
+pub use ids::{
+    BadId, BadRandomId, EventId, Generation, HoldId, OrderId, Owner, ShowtimeId, TicketId, VenueId,
+};
 pub use money::{BadCurrency, Currency, Money};
 pub use organiser::{Organiser, Refusal};
 pub use purchase::{Line, PaymentPage, Purchase, lines_of, total_of};

@@ -10,13 +10,14 @@ mod keys;
 mod link;
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use redis::RedisError;
-use tidegate_config::StoreUrl;
+use tidegate_config::BookingRedis;
 use tidegate_redis::Connector;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -55,10 +56,21 @@ const HELD: &str = "for _, key in ipairs(KEYS) do redis.call('SET', key, ARGV[1]
 const FREED: &str = "for _, key in ipairs(KEYS) do if redis.call('GET', key) == ARGV[1] then redis.call('DEL', key) end end \
      return redis.call('PUBLISH', ARGV[3], ARGV[4])";
 
-/// The URL of Redis cannot be used.
+/// Why Redis cannot be used, whether or not it is there.
 #[derive(Debug, thiserror::Error)]
-#[error("booking.redis_url cannot be used: {0}")]
-pub struct BadFilter(RedisError);
+pub enum BadFilter {
+    /// Its URL.
+    #[error("booking.redis_url cannot be used: {0}")]
+    Url(RedisError),
+    /// The file of authorities.
+    #[error("booking.redis_tls_ca: {} cannot be used: {why}", path.display())]
+    TlsCa {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
 
 /// What an instance says of itself, so that it does not listen to itself.
 type Instance = u64;
@@ -72,6 +84,19 @@ struct Note {
     ttl_ms: i64,
 }
 
+fn connector(redis: &BookingRedis) -> Result<Connector, BadFilter> {
+    let unusable = |path: &PathBuf, why: String| BadFilter::TlsCa {
+        path: path.clone(),
+        why,
+    };
+    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| unusable(path, error.to_string()));
+    let authorities = redis.tls_ca.as_ref().map(read).transpose()?;
+    Connector::new(&redis.url, authorities, "tidegate-booking").map_err(|error| match &redis.tls_ca {
+        Some(path) => unusable(path, error.to_string()),
+        None => BadFilter::Url(error),
+    })
+}
+
 /// The filter, and the news of other instances.
 pub(crate) struct Filter {
     link: Arc<Link>,
@@ -83,8 +108,8 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// Begins to connect, and sends the showtimes on which other instances change something to `changed`.
-    pub(crate) fn start(url: &StoreUrl, changed: mpsc::Sender<ShowtimeId>) -> Result<Self, BadFilter> {
-        let connector = Arc::new(Connector::new(url, None, "tidegate-booking").map_err(BadFilter)?);
+    pub(crate) fn start(redis: &BookingRedis, changed: mpsc::Sender<ShowtimeId>) -> Result<Self, BadFilter> {
+        let connector = Arc::new(connector(redis)?);
         let link = Arc::new(Link::new(Arc::clone(&connector)));
         let (notes, to_send) = mpsc::channel(NOTES_MAX);
         let instance: Instance = rand::random();

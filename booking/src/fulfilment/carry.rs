@@ -105,7 +105,15 @@ impl Fulfilment {
                 break;
             };
             let after = backoff(entry.tries);
-            match self.carry(order, &entry).await {
+            let Some(effect) = &entry.effect else {
+                if entry.tries == 0 {
+                    tracing::error!(%order, entry = entry.key, "cannot read what is to be done for an order; it waits \
+                        for a program that can");
+                }
+                self.store.try_later(order, &entry, after, false).await?;
+                continue;
+            };
+            match self.carry(order, effect, &entry).await {
                 Ok(Carried::Done) => self.store.done(order, &entry).await?,
                 Ok(Carried::Again) => self.store.try_later(order, &entry, after, false).await?,
                 Ok(Carried::KeySpent) => self.store.try_later(order, &entry, after, true).await?,
@@ -118,19 +126,20 @@ impl Fulfilment {
         Ok(())
     }
 
-    async fn carry(&self, id: &OrderId, entry: &Entry) -> Result<Carried, StoreError> {
+    async fn carry(&self, id: &OrderId, effect: &Effect, entry: &Entry) -> Result<Carried, StoreError> {
         let Some(purchase) = self.store.order(id).await? else {
             return Ok(Carried::Done);
         };
-        if !still_wanted(&purchase.order, &entry.effect) {
+        if !still_wanted(&purchase.order, effect) {
             return Ok(Carried::Done);
         }
-        match &entry.effect {
+        match effect {
             Effect::IssueTickets => {
                 self.apply(id, &Event::TicketsIssued).await?;
                 Ok(Carried::Done)
             }
             Effect::SendMail(mail) => self.send(&purchase, *mail, entry).await,
+            Effect::TellOfTransfer(transfer) => self.tell_of_transfer(transfer, entry).await,
             Effect::Alert(alert) => {
                 tracing::error!(order = %id, state = %purchase.order.state, ?alert, "an order needs an operator");
                 Ok(Carried::Done)

@@ -8,13 +8,12 @@ use super::office::{calendar_uid, show};
 use crate::domain::order::{Ending, Event, Mail as Occasion, State};
 use crate::domain::{Purchase, ShowtimeDetail};
 use crate::mail::{
-    Attachment, AttachmentKind, EventCancelled, Letter, Mail, NotCharged, PaidTwice, Refunded,
-    TicketReceived, TicketSent, TicketsIssued,
+    Attachment, AttachmentKind, EventCancelled, Letter, Mail, NotCharged, PaidTwice, Refunded, TicketsIssued,
 };
 use crate::store::{Entry, StoreError};
+use crate::ticket::TicketFace;
 use crate::ticket::calendar::{CalendarEntry, EntryStatus, calendar};
 use crate::ticket::pdf::pdf;
-use crate::ticket::{Ticket, TicketFace};
 
 impl Fulfilment {
     pub(super) async fn send(
@@ -39,10 +38,9 @@ impl Fulfilment {
             _ => Vec::new(),
         };
         // The same text on every try, for the same Message-ID.
-        let key = format!("{}-{}", entry.effect.key().replace([':', '_'], "-"), purchase.id);
-        let written_at = Timestamp::from_millisecond(entry.made_at_ms).unwrap_or_else(|_| Timestamp::now());
+        let key = format!("{}-{}", mail_key(entry), purchase.id);
         let sent = self
-            .mail(&key, to, String::new(), written_at, letter, attachments)
+            .mail(&key, to, String::new(), written_at(entry), letter, attachments)
             .await;
         match sent {
             Sent::Yes => {
@@ -51,52 +49,6 @@ impl Fulfilment {
             }
             Sent::Never => Ok(Carried::Done),
             Sent::NotNow => Ok(Carried::Again),
-        }
-    }
-
-    /// Tells both sides that a ticket was passed on. They see it in their accounts as well, so that one try is enough.
-    pub(crate) async fn ticket_passed_on(
-        &self,
-        ticket: &Ticket,
-        showtime: &ShowtimeDetail,
-        from: (&str, Option<&str>),
-        to: (&str, Option<&str>),
-    ) {
-        let at = Timestamp::now();
-        let seat = format!("{} {}", ticket.section, ticket.seat);
-        let key = |side: &str| format!("ticket-{side}-{}-{}", ticket.id, ticket.generation.0);
-        if let (_, Some(address)) = from {
-            let letter = TicketSent {
-                show: show(showtime),
-                seat: seat.clone(),
-                to: to.0.to_owned(),
-                order_url: format!("{}/orders/{}", self.site.url, ticket.order),
-            };
-            let (name, address) = (from.0.to_owned(), address.to_owned());
-            self.mail(&key("sent"), address, name, at, letter.into(), Vec::new())
-                .await;
-        }
-        if let (_, Some(address)) = to {
-            let letter = TicketReceived {
-                show: show(showtime),
-                seat,
-                from: from.0.to_owned(),
-                ticket_url: format!("{}/tickets/{}", self.site.url, ticket.id),
-            };
-            let (name, address) = (to.0.to_owned(), address.to_owned());
-            let holder = match ticket.owner.account_id() {
-                Some(id) => self.store.account(&id).await.unwrap_or_default(),
-                None => None,
-            };
-            let face = self.office.face(ticket, showtime, holder.as_ref());
-            let paper = printed(vec![face]).await.map(|bytes| Attachment {
-                name: format!("ticket-{}.pdf", ticket.id),
-                kind: AttachmentKind::Pdf,
-                bytes,
-            });
-            let attachments = paper.into_iter().collect();
-            self.mail(&key("received"), address, name, at, letter.into(), attachments)
-                .await;
         }
     }
 
@@ -250,6 +202,16 @@ impl Fulfilment {
             },
         }
     }
+}
+
+/// The name of an entry, as it may stand in a Message-ID.
+pub(super) fn mail_key(entry: &Entry) -> String {
+    entry.key.replace([':', '_'], "-")
+}
+
+/// When a mail was decided, which every try of it says.
+pub(super) fn written_at(entry: &Entry) -> Timestamp {
+    Timestamp::from_millisecond(entry.made_at_ms).unwrap_or_else(|_| Timestamp::now())
 }
 
 /// What became of a mail.

@@ -3,6 +3,7 @@
 //!
 //! - `carry`: one entry of the outbox after another; `money`: those that ask the provider; `letters`: those that write.
 //! - `watch`: what the provider says unasked, checks that are due, and events that were called off.
+//! - `transfer`: tickets that are passed on.
 //! - `office`: the keys that sign tickets, and a ticket as a person sees it.
 //!
 //! It decides nothing: [`crate::domain::order`] does. Everything here may break off anywhere and be done again, by this
@@ -12,6 +13,7 @@ mod carry;
 mod letters;
 mod money;
 mod office;
+mod transfer;
 mod watch;
 
 use std::sync::Arc;

@@ -4,10 +4,10 @@ use askama::Template;
 use axum::response::Response;
 use jiff::SignedDuration;
 
-use super::order_wire::{is_passed_on, message, pay_url};
+use super::order_wire::{message, pay_url};
 use super::pages::{When, render};
 use crate::domain::order::{FanSees, State};
-use crate::domain::{Hold, Line, Money, Purchase, ShowtimeDetail};
+use crate::domain::{Hold, Line, Money, Purchase, ShowtimeSummary};
 use crate::ticket::Ticket;
 
 /// How often a page that waits for the provider looks again.
@@ -22,12 +22,12 @@ struct Show {
 }
 
 impl Show {
-    fn new(showtime: &ShowtimeDetail) -> Self {
-        let event = &showtime.event.event;
+    fn new(showtime: &ShowtimeSummary) -> Self {
+        let venue = &showtime.venue;
         Self {
-            title: event.title.clone(),
-            place: format!("{}, {}", event.venue.name, event.venue.city),
-            when: When::new(showtime.starts_at, &event.venue.time_zone),
+            title: showtime.title.clone(),
+            place: format!("{}, {}", venue.name, venue.city),
+            when: When::new(showtime.starts_at, &venue.time_zone),
             showtime: showtime.id.0,
         }
     }
@@ -61,7 +61,7 @@ struct Checkout<'a> {
 
 pub(super) fn checkout(
     hold: &Hold,
-    showtime: &ShowtimeDetail,
+    showtime: &ShowtimeSummary,
     lines: &[Line],
     total: Money,
     email: &str,
@@ -102,7 +102,7 @@ struct OrderPage {
 
 pub(super) fn show(
     purchase: &Purchase,
-    showtime: &ShowtimeDetail,
+    showtime: &ShowtimeSummary,
     tickets: &[Ticket],
     own_pages: bool,
 ) -> Response {
@@ -114,7 +114,7 @@ pub(super) fn show(
     );
     let own = tickets
         .iter()
-        .filter(|ticket| !ticket.dead && !is_passed_on(ticket, purchase));
+        .filter(|ticket| !ticket.dead && !ticket.is_passed_on(&purchase.owner));
     let seat = |ticket: &Ticket| {
         (
             ticket.id.to_string(),
@@ -135,7 +135,7 @@ pub(super) fn show(
         tickets: own.map(seat).collect(),
         cancel: match purchase.order.state {
             State::Held | State::Paying => Some("Cancel this order"),
-            State::Issued if tickets.iter().any(|ticket| is_passed_on(ticket, purchase)) => None,
+            State::Issued if tickets.iter().any(|ticket| ticket.is_passed_on(&purchase.owner)) => None,
             State::Issued => Some("Give the tickets back for a refund"),
             _ => None,
         },
@@ -161,8 +161,8 @@ struct Orders {
     rows: Vec<Row>,
 }
 
-pub(super) fn list(orders: &[(Purchase, ShowtimeDetail, Vec<Ticket>)]) -> Response {
-    let row = |(purchase, showtime, tickets): &(Purchase, ShowtimeDetail, Vec<Ticket>)| {
+pub(super) fn list(orders: &[(Purchase, &ShowtimeSummary, Vec<Ticket>)]) -> Response {
+    let row = |(purchase, showtime, tickets): &(Purchase, &ShowtimeSummary, Vec<Ticket>)| {
         let seats: Vec<String> = purchase.seats().iter().map(ToString::to_string).collect();
         Row {
             id: purchase.id.to_string(),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::order::{FanSees, State};
-use crate::domain::{Money, OrderId, Purchase, Seat, ShowtimeDetail, ShowtimeId};
+use crate::domain::{Money, OrderId, Purchase, Seat, ShowtimeId, ShowtimeSummary};
 use crate::ticket::Ticket;
 
 /// `POST /book`, `GET /orders/{order}`.
@@ -78,15 +78,12 @@ impl From<&Ticket> for TicketJson {
     }
 }
 
-/// Whether a ticket of an order is another's now than the buyer's.
-pub(super) fn is_passed_on(ticket: &Ticket, purchase: &Purchase) -> bool {
-    !ticket.dead && ticket.owner != purchase.owner
-}
-
 /// What the fan is told of an order, with what became of its tickets.
 pub(super) fn message(purchase: &Purchase, tickets: &[Ticket]) -> &'static str {
     let sees = purchase.order.fan_sees();
-    let passed_on = tickets.iter().filter(|ticket| is_passed_on(ticket, purchase));
+    let passed_on = tickets
+        .iter()
+        .filter(|ticket| ticket.is_passed_on(&purchase.owner));
     match (sees, passed_on.count()) {
         (FanSees::Tickets, 0) => sees.text(),
         (FanSees::Tickets, all) if all == tickets.len() => "You passed these tickets on.",
@@ -99,7 +96,7 @@ impl TicketJson {
     /// As it stands in the order that it was bought with.
     fn of_order(ticket: &Ticket, purchase: &Purchase) -> Self {
         let own = Self::from(ticket);
-        match is_passed_on(ticket, purchase) {
+        match ticket.is_passed_on(&purchase.owner) {
             false => own,
             true => Self {
                 status: "passed_on",
@@ -128,7 +125,7 @@ pub(super) fn pay_url(purchase: &Purchase, own_pages: bool) -> Option<String> {
 impl OrderJson {
     pub(super) fn new(
         purchase: &Purchase,
-        showtime: &ShowtimeDetail,
+        showtime: &ShowtimeSummary,
         tickets: &[Ticket],
         own_pages: bool,
     ) -> Self {
@@ -145,7 +142,7 @@ impl OrderJson {
             state: purchase.order.state,
             status,
             message: message(purchase, tickets),
-            title: showtime.event.event.title.clone(),
+            title: showtime.title.clone(),
             showtime: purchase.showtime,
             starts_at: showtime.starts_at.to_string(),
             seats: purchase.lines.iter().map(line).collect(),

@@ -23,7 +23,6 @@ use crate::domain::{
     BadField, Email, Hold, HoldId, OrderId, Purchase, Role, ShowtimeDetail, lines_of, total_of,
 };
 use crate::store::{Applied, Begun, NewOrder};
-use crate::ticket::Ticket;
 
 /// How long an answer waits for the payment to be made at the provider; after that the order's page tells.
 const PAYMENT_WITHIN: Duration = Duration::from_secs(4);
@@ -158,23 +157,30 @@ fn with_goodbye(mut response: Response, purchase: &Purchase) -> Response {
 }
 
 async fn json_of(app: &App, purchase: &Purchase) -> Result<OrderJson, Problem> {
-    let showtime = app.store.showtime(purchase.showtime).await?;
-    let showtime = showtime.ok_or_else(Problem::internal)?;
+    let showtimes = app.store.showtimes_named([purchase.showtime]).await?;
+    let showtime = showtimes.get(&purchase.showtime).ok_or_else(Problem::internal)?;
     let tickets = app.store.tickets_of_order(&purchase.id).await?;
-    Ok(OrderJson::new(purchase, &showtime, &tickets, app.own_pages))
+    Ok(OrderJson::new(purchase, showtime, &tickets, app.own_pages))
 }
 
 /// `GET /orders`: one's own, the newest first.
 pub(super) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
     let caller = app.somebody(&headers).await?;
     let orders = app.store.orders_of(&caller.owner()).await?;
+    // However many there are, this is one query for the showtimes and one for the tickets.
+    let showtimes = orders.iter().map(|purchase| purchase.showtime);
+    let showtimes = app.store.showtimes_named(showtimes).await?;
+    let issued = orders
+        .iter()
+        .filter(|purchase| purchase.order.state == OrderState::Issued);
+    let mut tickets = app
+        .store
+        .tickets_of_orders(issued.map(|purchase| &purchase.id))
+        .await?;
     let mut shown = Vec::with_capacity(orders.len());
     for purchase in orders {
-        if let Some(showtime) = app.store.showtime(purchase.showtime).await? {
-            let tickets = match purchase.order.state {
-                OrderState::Issued => app.store.tickets_of_order(&purchase.id).await?,
-                _ => Vec::new(),
-            };
+        if let Some(showtime) = showtimes.get(&purchase.showtime) {
+            let tickets = tickets.remove(&purchase.id).unwrap_or_default();
             shown.push((purchase, showtime, tickets));
         }
     }
@@ -230,8 +236,14 @@ pub(super) async fn show(
     }
     let tickets = app.store.tickets_of_order(&id).await?;
     let response = match Form::wanted(headers) {
-        Form::Page => order_page::show(&purchase, &showtime, &tickets, app.own_pages),
-        Form::Json => Json(OrderJson::new(&purchase, &showtime, &tickets, app.own_pages)).into_response(),
+        Form::Page => order_page::show(&purchase, &showtime.summary(), &tickets, app.own_pages),
+        Form::Json => Json(OrderJson::new(
+            &purchase,
+            &showtime.summary(),
+            &tickets,
+            app.own_pages,
+        ))
+        .into_response(),
     };
     Ok(with_goodbye(response, &purchase))
 }
@@ -254,7 +266,7 @@ pub(super) async fn cancel(
     if tries_again || applied == Applied::Refused(Refused::TicketsOut) {
         let asker = match sees_to_it {
             true => Asker::Organiser,
-            false => fan_asks(&app, &purchase, &showtime).await?,
+            false => fan_asks(&showtime),
         };
         applied = app.fulfilment.apply(&id, &Event::RefundAsked(asker)).await?;
     }
@@ -270,20 +282,12 @@ pub(super) async fn cancel(
     Ok(Json(json_of(&app, &purchase).await?).into_response())
 }
 
-/// A fan who wants the money back: not once somebody came in with a ticket, or was given one.
-async fn fan_asks(app: &App, purchase: &Purchase, showtime: &ShowtimeDetail) -> Result<Asker, Problem> {
-    let tickets = app.store.tickets_of_order(&purchase.id).await?;
-    let moved = |ticket: &Ticket| {
-        ticket.used_seconds_ago.is_some() || (!ticket.dead && ticket.owner != purchase.owner)
-    };
-    if tickets.iter().any(moved) {
-        return Err(Problem::refund_refused(
-            "A ticket of this order was used or passed on, so that it cannot be given back.",
-        ));
-    }
+/// A fan who wants the money back. Whether all tickets are still there to be given back is looked at where that is taken
+/// in, so that none can be passed on in between.
+fn fan_asks(showtime: &ShowtimeDetail) -> Asker {
     let left = showtime.starts_at.duration_since(Timestamp::now());
     let in_time = left.as_secs() >= REFUND_UNTIL.as_secs() as i64;
-    Ok(Asker::Fan { in_time })
+    Asker::Fan { in_time }
 }
 
 /// `POST /orders/{order}/review` `{accept}`: an operator's decision on a payment that is not what was asked for.
@@ -342,5 +346,11 @@ pub(super) async fn checkout(
     let lines = lines.ok_or_else(Problem::internal)?;
     let total = total_of(&lines, &showtime.event.event).ok_or_else(Problem::internal)?;
     let email = caller.account.email.as_ref().map_or("", Email::as_str);
-    Ok(order_page::checkout(&hold, &showtime, &lines, total, email))
+    Ok(order_page::checkout(
+        &hold,
+        &showtime.summary(),
+        &lines,
+        total,
+        email,
+    ))
 }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use super::order_wire::TicketJson;
 use super::pages::{When, render};
 use super::problem::Problem;
-use crate::domain::ShowtimeDetail;
+use crate::domain::ShowtimeSummary;
 use crate::ticket::{LocalTime, Ticket, TicketFace};
 
 #[derive(Template)]
@@ -51,14 +51,14 @@ struct Tickets {
     rows: Vec<Row>,
 }
 
-pub(super) fn list(tickets: &[(Ticket, ShowtimeDetail)]) -> Response {
-    let row = |(ticket, showtime): &(Ticket, ShowtimeDetail)| {
-        let event = &showtime.event.event;
+pub(super) fn list(tickets: &[(Ticket, &ShowtimeSummary)]) -> Response {
+    let row = |(ticket, showtime): &(Ticket, &ShowtimeSummary)| {
+        let venue = &showtime.venue;
         Row {
             id: ticket.id.to_string(),
-            title: event.title.clone(),
-            place: format!("{}, {}", event.venue.name, event.venue.city),
-            when: When::new(showtime.starts_at, &event.venue.time_zone),
+            title: showtime.title.clone(),
+            place: format!("{}, {}", venue.name, venue.city),
+            when: When::new(showtime.starts_at, &venue.time_zone),
             seat: format!("{} {}", ticket.section, ticket.seat),
             used: ticket.used_seconds_ago.is_some(),
         }

@@ -15,7 +15,7 @@ use super::negotiate::Form;
 use super::order_wire::TicketJson;
 use super::problem::Problem;
 use super::ticket_page;
-use crate::domain::{Email, OrderId, Owner, ShowtimeDetail, Username};
+use crate::domain::{OrderId, ShowtimeDetail, Username};
 use crate::fulfilment::printed;
 use crate::store::PassedOn;
 use crate::ticket::calendar::calendar;
@@ -45,12 +45,10 @@ pub(super) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
         let tickets: Vec<TicketJson> = tickets.iter().map(TicketJson::from).collect();
         return Ok(Json(json!({ "tickets": tickets })).into_response());
     }
-    let mut shown = Vec::with_capacity(tickets.len());
-    for ticket in tickets {
-        if let Some(showtime) = app.store.showtime(ticket.showtime).await? {
-            shown.push((ticket, showtime));
-        }
-    }
+    let showtimes = tickets.iter().map(|ticket| ticket.showtime);
+    let showtimes = app.store.showtimes_named(showtimes).await?;
+    let with_showtime = |ticket: Ticket| showtimes.get(&ticket.showtime).map(|showtime| (ticket, showtime));
+    let shown: Vec<_> = tickets.into_iter().filter_map(with_showtime).collect();
     Ok(ticket_page::list(&shown))
 }
 
@@ -179,7 +177,7 @@ pub(super) async fn transfer(
     let headers = request.headers().clone();
     same_site(&headers)?;
     let caller = app.somebody(&headers).await?;
-    let (ticket, showtime) = own(&app, segment, &caller).await?;
+    let (ticket, _) = own(&app, segment, &caller).await?;
     let fields = input::fields(request).await?;
     fields.only(&["username"])?;
     let name: Username = fields.need("username")?.trim().parse()?;
@@ -192,23 +190,13 @@ pub(super) async fn transfer(
     if to.id == caller.account.id {
         return Err(Problem::bad_field("`username`: the ticket is yours already."));
     }
-    let to_owner = Owner::account(&to.id);
-    let passed = app.store.pass_on(ticket.id, &caller.owner(), &to_owner).await?;
+    let passed = app
+        .fulfilment
+        .pass_on(&ticket, &caller.account.id, &to.id)
+        .await?;
     let PassedOn::Done(ticket) = passed else {
         return Err(Problem::ticket_spent());
     };
-    let (from_mail, to_mail) = (
-        caller.account.email.as_ref().map(Email::as_str),
-        to.email.as_ref().map(Email::as_str),
-    );
-    app.fulfilment
-        .ticket_passed_on(
-            &ticket,
-            &showtime,
-            (&caller.account.username, from_mail),
-            (&to.username, to_mail),
-        )
-        .await;
     Ok(match Form::wanted(&headers) {
         Form::Page => (StatusCode::SEE_OTHER, [(header::LOCATION, "/tickets")]).into_response(),
         Form::Json => Json(json!({"id": ticket.id.to_string(), "to": to.username})).into_response(),

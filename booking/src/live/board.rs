@@ -1,7 +1,6 @@
-//! The seats of one showtime, read by one question at a time and shown to everyone from memory. What looks different
-//! after a question is an event, and every listener gets every event.
+//! The seats of one showtime, read by one question at a time and shown to everyone from memory (`seen`). What looks
+//! different after a question is an event, and every listener gets every event.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,14 +8,11 @@ use bytes::Bytes;
 use tokio::sync::{Mutex as AsyncMutex, Notify, broadcast, watch};
 use tokio::time::Instant;
 
-use super::picture::{Picture, View};
+use super::picture::View;
+use super::seen::{AGE_MAX, Seen};
 use super::wire::{self, EventMark, SeatsDocument};
 use crate::domain::{Seat, ShowtimeDetail, ShowtimeId, Stock};
 use crate::store::{Cursor, SeatChanges, Store, StoreError};
-
-/// How old seats may be when they are shown to somebody who does not listen. What this instance changed itself, or was
-/// told of, is shown at once.
-const AGE_MAX: Duration = Duration::from_secs(1);
 
 /// How old the count of what is left may be beside an answer that counts its own seats.
 const STOCK_AGE_MAX: Duration = Duration::from_millis(20);
@@ -34,13 +30,6 @@ const TELL_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// How long the database is left alone after it failed to answer.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Events that a listener may be behind before it is cut: at the most events there can be, three seconds.
-pub(super) const BEHIND_MAX: usize = 64;
-
-/// Events kept for listeners that come back: at the most events there can be, 12 s, which is longer than a browser takes.
-/// Who comes later is told what differs by the database's own count.
-const KEPT_MAX: usize = 256;
-
 /// One showtime's seats.
 pub(super) struct Board {
     pub(super) showtime: ShowtimeId,
@@ -55,116 +44,6 @@ pub(super) struct Board {
     news: Notify,
 }
 
-pub(super) struct Seen {
-    /// The showtime and the part of the document that stays; of this state of the catalogue.
-    detail: Arc<ShowtimeDetail>,
-    head: Arc<str>,
-    catalogue: i64,
-    pub(super) picture: Picture,
-    /// When the last question was asked.
-    asked_at: Instant,
-    /// When somebody last said that something changed.
-    changed_at: Option<Instant>,
-    /// Counts what the picture looked like.
-    version: u64,
-    /// Of that version, where somebody wanted it.
-    document: Option<Arc<SeatsDocument>>,
-    /// Random, so that no other board's events are taken for this one's.
-    epoch: u32,
-    /// Of the last event.
-    number: u64,
-    /// The last events, the newest with `number`.
-    kept: VecDeque<Bytes>,
-    /// `None` once the service stops.
-    events: Option<broadcast::Sender<Bytes>>,
-    polled: bool,
-}
-
-impl Seen {
-    fn mark(&self) -> EventMark {
-        EventMark {
-            epoch: self.epoch,
-            number: self.number,
-            moment: self.picture.moment(View::Told),
-        }
-    }
-
-    fn is_fresh(&self, now: Instant) -> bool {
-        self.was_asked_within(AGE_MAX, now) && self.changed_at.is_none_or(|changed| changed < self.asked_at)
-    }
-
-    fn was_asked_within(&self, age: Duration, now: Instant) -> bool {
-        now.duration_since(self.asked_at) < age
-    }
-
-    fn take_in(&mut self, read: &SeatChanges) {
-        if self.picture.apply(read) {
-            self.version += 1;
-            self.document = None;
-        }
-    }
-
-    /// Takes in the answer to a question that began where this picture ends, or at the beginning.
-    pub(super) fn read(&mut self, asked_at: Instant, read: &SeatChanges) {
-        self.asked_at = asked_at;
-        self.take_in(read);
-        if !self.polled {
-            // Whoever was listening and comes back finds what it missed, event by event.
-            self.tell();
-        }
-    }
-
-    /// Makes an event of what looks different; whether anything does.
-    fn tell(&mut self) -> bool {
-        let changed = self.picture.tell();
-        if changed.is_empty() {
-            return false;
-        }
-        self.number += 1;
-        let stock = self.picture.stock(View::Told);
-        self.send(wire::change_event(self.mark(), stock, &changed));
-        true
-    }
-
-    fn send(&mut self, event: Bytes) {
-        if self.kept.len() == KEPT_MAX {
-            self.kept.pop_front();
-        }
-        self.kept.push_back(event.clone());
-        // Nobody may listen; whoever comes back finds it among the kept ones.
-        self.events.as_ref().map(|events| events.send(event));
-    }
-
-    /// Whether a listener has heard of what is not told here yet.
-    fn is_behind(&self, last: Option<EventMark>) -> bool {
-        let told = self.picture.moment(View::Told);
-        last.is_some_and(|EventMark { moment, .. }| moment.cursor > told.cursor || moment.now > told.now)
-    }
-
-    /// What a listener is to be told first.
-    fn first_events(&self, last: Option<EventMark>) -> Vec<Bytes> {
-        let Some(last) = last else {
-            return vec![wire::seats_event(self.mark(), &self.picture)];
-        };
-        if last.epoch == self.epoch && last.number <= self.number {
-            let missed = usize::try_from(self.number - last.number).unwrap_or(usize::MAX);
-            if missed <= self.kept.len() {
-                return self.kept.range(self.kept.len() - missed..).cloned().collect();
-            }
-        }
-        if self.is_behind(Some(last)) {
-            // Of another database, or of a time that was taken back.
-            return vec![wire::seats_event(self.mark(), &self.picture)];
-        }
-        let changed = self.picture.told_since(last.moment);
-        if changed.is_empty() {
-            return Vec::new();
-        }
-        let stock = self.picture.stock(View::Told);
-        vec![wire::change_event(self.mark(), stock, &changed)]
-    }
-}
-
 impl Board {
     /// Reads a showtime's seats for the first time; `None` where there is no such showtime.
     pub(super) async fn open(store: &Store, id: ShowtimeId) -> Result<Option<Self>, StoreError> {
@@ -174,24 +53,7 @@ impl Board {
         let Some(showtime) = store.showtime(id).await?.map(Arc::new) else {
             return Ok(None);
         };
-        let (events, _) = broadcast::channel(BEHIND_MAX);
-        let mut seen = Seen {
-            head: wire::head(&showtime).into(),
-            detail: Arc::clone(&showtime),
-            catalogue: read.catalogue,
-            picture: Picture::new(&showtime.map),
-            asked_at,
-            changed_at: None,
-            version: 0,
-            document: None,
-            epoch: rand::random(),
-            number: 0,
-            kept: VecDeque::new(),
-            events: Some(events),
-            polled: false,
-        };
-        seen.picture.apply(&read);
-        seen.picture.tell();
+        let seen = Seen::new(showtime, asked_at, &read);
         Ok(Some(Self {
             showtime: id,
             choosing: AsyncMutex::default(),
@@ -377,22 +239,11 @@ impl Board {
         };
         let mut seen = self.seen();
         seen.catalogue = read.catalogue;
-        seen.detail = Arc::clone(&showtime);
+        seen.detail = showtime;
         let Some(all) = all else {
             return Ok(false);
         };
-        seen.head = head;
-        seen.asked_at = asked_at;
-        seen.picture = Picture::new(&showtime.map);
-        seen.take_in(&all);
-        seen.picture.tell();
-        seen.epoch = rand::random();
-        seen.number = 0;
-        seen.kept.clear();
-        let event = wire::seats_event(seen.mark(), &seen.picture);
-        seen.events.as_ref().map(|events| events.send(event));
-        seen.version += 1;
-        seen.document = None;
+        seen.begin_anew(head, asked_at, &all);
         Ok(true)
     }
 

@@ -9,6 +9,7 @@ mod best;
 mod board;
 mod listener;
 mod picture;
+mod seen;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -17,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidegate_config::StoreUrl;
+use tidegate_config::BookingRedis;
 use tokio::sync::{OnceCell, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -74,18 +75,18 @@ impl Live {
     ///
     /// # Errors
     /// The URL cannot be used.
-    pub fn start(store: Store, redis: Option<&StoreUrl>) -> Result<Arc<Self>, BadFilter> {
+    pub fn start(store: Store, redis: Option<&BookingRedis>) -> Result<Arc<Self>, BadFilter> {
         Self::with(store, redis, LISTENERS_MAX, SHOWTIMES_MAX)
     }
 
     fn with(
         store: Store,
-        redis: Option<&StoreUrl>,
+        redis: Option<&BookingRedis>,
         listeners_max: usize,
         showtimes_max: usize,
     ) -> Result<Arc<Self>, BadFilter> {
         let (changed, mut news) = mpsc::channel(1024);
-        let filter = redis.map(|url| Filter::start(url, changed)).transpose()?;
+        let filter = redis.map(|redis| Filter::start(redis, changed)).transpose()?;
         Ok(Arc::new_cyclic(|live: &std::sync::Weak<Self>| {
             let mut tasks = JoinSet::new();
             let live = live.clone();

@@ -108,7 +108,7 @@ async fn who_is_too_far_behind_is_cut_and_who_reads_is_not() {
         assert!(text(quick.next().await).starts_with(first));
     }
     let mut held = false;
-    for _ in 0..board::BEHIND_MAX + 1 {
+    for _ in 0..seen::BEHIND_MAX + 1 {
         toggle(&live, &mut held).await;
         live.changed(ShowtimeId(1));
         assert!(text(quick.next().await).contains("event: change"));

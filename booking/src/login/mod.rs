@@ -92,7 +92,8 @@ impl Desk {
 
     /// Makes an account and logs it in.
     pub(crate) async fn sign_up(&self, new: NewAccount, now_s: u64) -> Result<LoggedIn, LoginError> {
-        let hash = self.hasher.hash(new.password).await.ok_or(LoginError::Busy)?;
+        let turn = self.hasher.turn().await.ok_or(LoginError::Busy)?;
+        let hash = turn.hash(new.password).await.ok_or(LoginError::Busy)?;
         let account = Account {
             id: AccountId::from_bits(rand::random()),
             username: new.username.as_str().to_owned(),
@@ -123,7 +124,7 @@ impl Desk {
         self.begin(account, now_s).await
     }
 
-    /// Whose name and password these are. Wrong ones are counted, here as everywhere.
+    /// Whose name and password these are. Wrong ones stay counted, here as everywhere.
     pub(crate) async fn with_password(
         &self,
         username: &str,
@@ -139,26 +140,26 @@ impl Desk {
             (format!("name {name}"), TRIES_FOR_NAME_MAX),
             (format!("from {address}"), TRIES_FROM_ADDRESS_MAX),
         ];
-        for (who, most) in &counted {
-            let (failures, left) = self.store.login_failures(who).await?;
-            if failures >= *most {
-                return Err(LoginError::TooMany(left));
-            }
+        // Who has had all tries waits for no turn at the processor.
+        if let Some(left) = self.store.tries_are_over(&counted).await? {
+            return Err(LoginError::TooMany(left));
         }
         let found = self.store.account_named(&name).await?;
         let (account, hash) = found.map_or((None, None), |(account, hash)| (Some(account), Some(hash)));
+        // A try is counted before its password is looked at, or else all that come in this moment would pass. And it is
+        // counted at its turn, so that of a crowd who log in from one address only a few are counted and not yet known
+        // to be right.
+        let turn = self.hasher.turn().await.ok_or(LoginError::Busy)?;
+        if let Some(left) = self.store.count_try(&counted, FORGET_AFTER).await? {
+            return Err(LoginError::TooMany(left));
+        }
         let fits = match password.parse::<Password>() {
-            Ok(password) => self.hasher.fits(password, hash).await.ok_or(LoginError::Busy)?,
+            Ok(password) => turn.fits(password, hash).await.ok_or(LoginError::Busy)?,
             Err(_) => false,
         };
-        match account.filter(|_| fits) {
-            Some(account) => Ok(account),
-            None => {
-                let who = counted.map(|(who, _)| who);
-                self.store.login_failed(&who, FORGET_AFTER).await?;
-                Err(LoginError::Wrong)
-            }
-        }
+        let account = account.filter(|_| fits).ok_or(LoginError::Wrong)?;
+        self.store.give_back_try(&counted).await?;
+        Ok(account)
     }
 
     /// The account of this name, and a secret with which its password can be set once; none where there is no such
@@ -172,14 +173,9 @@ impl Desk {
             (format!("reset {}", name.folded()), RESETS_FOR_NAME_MAX),
             (format!("reset from {address}"), RESETS_FROM_ADDRESS_MAX),
         ];
-        for (who, most) in &counted {
-            if self.store.login_failures(who).await?.0 >= *most {
-                return Ok(None);
-            }
+        if self.store.count_try(&counted, FORGET_AFTER).await?.is_some() {
+            return Ok(None);
         }
-        self.store
-            .login_failed(&counted.map(|(who, _)| who), FORGET_AFTER)
-            .await?;
         let Some((account, _)) = self.store.account_named(&name.folded()).await? else {
             return Ok(None);
         };
@@ -192,7 +188,8 @@ impl Desk {
 
     /// Sets the password, if the secret is one that was mailed and is still good. All logins of the account end.
     pub(crate) async fn finish_reset(&self, token: &str, password: Password) -> Result<bool, LoginError> {
-        let hash = self.hasher.hash(password).await.ok_or(LoginError::Busy)?;
+        let turn = self.hasher.turn().await.ok_or(LoginError::Busy)?;
+        let hash = turn.hash(password).await.ok_or(LoginError::Busy)?;
         Ok(self.store.finish_reset(&hash_of(token), &hash).await?)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::Password;
 
@@ -32,9 +32,24 @@ impl Hasher {
         }
     }
 
-    /// The hash in the PHC form; none where the turn did not come in time.
-    pub(super) async fn hash(&self, password: Password) -> Option<String> {
-        self.at_its_turn(move || {
+    /// The next turn; none where it did not come in time.
+    pub(super) async fn turn(&self) -> Option<Turn> {
+        let turn = tokio::time::timeout(TURN_WITHIN, Arc::clone(&self.turns).acquire_owned()).await;
+        Some(Turn {
+            _permit: turn.ok()?.ok()?,
+        })
+    }
+}
+
+/// The right to have one password hashed now.
+pub(super) struct Turn {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    /// The hash in the PHC form.
+    pub(super) async fn hash(self, password: Password) -> Option<String> {
+        self.spend(move || {
             let hash = Argon2::default().hash_password(password.as_bytes());
             hash.ok().map(|hash| hash.to_string())
         })
@@ -43,8 +58,8 @@ impl Hasher {
     }
 
     /// Whether the hash is this password's; without a hash it is not, and that takes as long.
-    pub(super) async fn fits(&self, password: Password, hash: Option<String>) -> Option<bool> {
-        self.at_its_turn(move || {
+    pub(super) async fn fits(self, password: Password, hash: Option<String>) -> Option<bool> {
+        self.spend(move || {
             let text = hash.as_deref().unwrap_or(NOBODYS);
             let fits = PasswordHash::new(text).is_ok_and(|hash| {
                 Argon2::default()
@@ -56,12 +71,11 @@ impl Hasher {
         .await
     }
 
-    async fn at_its_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        let turn = tokio::time::timeout(TURN_WITHIN, Arc::clone(&self.turns).acquire_owned()).await;
-        let turn = turn.ok()?.ok()?;
+    /// The turn lasts as long as the work, whether or not anybody still waits for it.
+    async fn spend<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
-            drop(turn);
+            drop(self);
             done
         });
         done.await.ok()
@@ -77,17 +91,25 @@ mod tests {
     #[tokio::test]
     async fn only_the_right_password_fits_and_nobody_s_takes_as_long() {
         let hasher = Hasher::new();
+        let turn = async || hasher.turn().await.expect("nobody else wants one");
         let right: Password = "correct horse".parse().expect("a password");
         let wrong: Password = "battery staple".parse().expect("a password");
-        let hash = hasher.hash(right.clone()).await.expect("a turn");
+        let hash = turn().await.hash(right.clone()).await.expect("a turn");
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert_ne!(hasher.hash(right.clone()).await.as_ref(), Some(&hash), "salted");
-        assert_eq!(hasher.fits(right.clone(), Some(hash.clone())).await, Some(true));
+        assert_ne!(
+            turn().await.hash(right.clone()).await.as_ref(),
+            Some(&hash),
+            "salted"
+        );
+        assert_eq!(
+            turn().await.fits(right.clone(), Some(hash.clone())).await,
+            Some(true)
+        );
         let began = Instant::now();
-        assert_eq!(hasher.fits(wrong.clone(), Some(hash)).await, Some(false));
+        assert_eq!(turn().await.fits(wrong.clone(), Some(hash)).await, Some(false));
         let of_somebody = began.elapsed();
         let began = Instant::now();
-        assert_eq!(hasher.fits(wrong, None).await, Some(false));
+        assert_eq!(turn().await.fits(wrong, None).await, Some(false));
         let of_nobody = began.elapsed();
         assert!(
             of_nobody * 4 > of_somebody,

@@ -6,12 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde_json::json;
+use tidegate_queue::tokens::USER_TOKEN_TYPE;
 
 use crate::domain::{Account, SessionId};
 use crate::store::{Store, StoreError};
-
-/// What the token calls itself, so that no other can stand for it.
-const TYPE: &str = "tidegate-user+jwt";
 
 /// Longest token that is looked at; a real one has about 400 bytes.
 const LEN_MAX: usize = 4096;
@@ -70,7 +68,7 @@ impl UserKeys {
     pub(super) fn token(&self, account: &Account, session: &SessionId, expires_at_s: u64) -> String {
         let signer = &self.0[0];
         let mut header = Header::new(Algorithm::EdDSA);
-        header.typ = Some(TYPE.to_owned());
+        header.typ = Some(USER_TOKEN_TYPE.to_owned());
         header.kid = Some(signer.id.clone());
         let claims = Claims {
             sub: account.id.to_string(),
@@ -88,7 +86,7 @@ impl UserKeys {
             return None;
         }
         let header = jsonwebtoken::decode_header(token).ok()?;
-        if header.typ.as_deref() != Some(TYPE) || header.alg != Algorithm::EdDSA {
+        if header.typ.as_deref() != Some(USER_TOKEN_TYPE) || header.alg != Algorithm::EdDSA {
             return None;
         }
         let key = self.0.iter().find(|key| Some(&key.id) == header.kid.as_ref())?;

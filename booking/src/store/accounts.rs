@@ -1,4 +1,4 @@
-//! Accounts, their logins, and failed tries.
+//! Accounts and their logins.
 
 use std::time::Duration;
 
@@ -52,19 +52,6 @@ static DELETE: Statement = Statement::new(
      where id = $1 and deleted_at is null",
 );
 
-static FAILED: Statement = Statement::new(
-    "insert into login_failure (who, failures, forget_at) values ($1, 1, {now} + $2) \
-     on conflict (who) do update set \
-     failures = case when login_failure.forget_at > {now} then login_failure.failures + 1 else 1 end, \
-     forget_at = case when login_failure.forget_at > {now} then login_failure.forget_at else excluded.forget_at end",
-);
-
-/// The most failures among some names and addresses, and the milliseconds until they are forgotten.
-static FAILURES: Statement = Statement::new(
-    "select failures, forget_at - {now} from login_failure where who = $1 and forget_at > {now}",
-);
-
-static FORGET_OLD: Statement = Statement::new("delete from login_failure where forget_at <= {now}");
 static OPEN_RESET: Statement = Statement::new(
     "insert into password_reset (token_hash, account_id, expires_at) values ($1, $2, {now} + $3)",
 );
@@ -93,35 +80,29 @@ impl Store {
 
     /// The account of this name (as it is compared) and its password's hash.
     pub async fn account_named(&self, folded: &str) -> Result<Option<(Account, String)>, StoreError> {
-        let query = sqlx::query(self.sql(&BY_NAME)).bind(folded);
-        query
-            .fetch_optional(&self.readers)
-            .await?
-            .as_ref()
-            .map(account_of)
-            .transpose()
+        self.find_account(&BY_NAME, folded).await
     }
 
     /// The account of this id, unless it is gone.
     pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        let query = sqlx::query(self.sql(&BY_ID)).bind(id.as_str());
-        let found = query.fetch_optional(&self.readers).await?;
-        Ok(found
-            .as_ref()
-            .map(account_of)
-            .transpose()?
-            .map(|(account, _)| account))
+        let found = self.find_account(&BY_ID, id.as_str()).await?;
+        Ok(found.map(|(account, _)| account))
     }
 
     /// Whose a login is, while it lasts.
     pub async fn account_of_session(&self, session: &SessionId) -> Result<Option<Account>, StoreError> {
-        let query = sqlx::query(self.sql(&BY_SESSION)).bind(session.as_str());
+        let found = self.find_account(&BY_SESSION, session.as_str()).await?;
+        Ok(found.map(|(account, _)| account))
+    }
+
+    async fn find_account(
+        &self,
+        statement: &'static Statement,
+        by: &str,
+    ) -> Result<Option<(Account, String)>, StoreError> {
+        let query = sqlx::query(self.sql(statement)).bind(by);
         let found = query.fetch_optional(&self.readers).await?;
-        Ok(found
-            .as_ref()
-            .map(account_of)
-            .transpose()?
-            .map(|(account, _)| account))
+        found.as_ref().map(account_of).transpose()
     }
 
     /// Begins a login, and forgets those that are over.
@@ -231,30 +212,6 @@ impl Store {
             .await?;
         tx.commit().await?;
         Ok(done.rows_affected() == 1)
-    }
-
-    /// Counts a failed try against each of these; all are forgotten together, that long after the first.
-    pub async fn login_failed(&self, who: &[String], forget_after: Duration) -> Result<(), StoreError> {
-        let mut tx = self.writing().await?;
-        sqlx::query(self.sql(&FORGET_OLD)).execute(&mut *tx).await?;
-        for who in who {
-            sqlx::query(self.sql(&FAILED))
-                .bind(who)
-                .bind(super::millis(forget_after))
-                .execute(&mut *tx)
-                .await?;
-        }
-        Ok(tx.commit().await?)
-    }
-
-    /// Failed tries counted against somebody, and how long until they are forgotten.
-    pub async fn login_failures(&self, who: &str) -> Result<(u32, Duration), StoreError> {
-        let query = sqlx::query_as(self.sql(&FAILURES)).bind(who);
-        let found: Option<(i64, i64)> = query.fetch_optional(&self.readers).await?;
-        Ok(found.map_or((0, Duration::ZERO), |(failures, left_ms)| {
-            let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-            (u32::try_from(failures).unwrap_or(u32::MAX), left)
-        }))
     }
 
     /// The keys for a purpose, newest first: id and secret.

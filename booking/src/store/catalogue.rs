@@ -1,6 +1,6 @@
 //! Reading the catalogue: lists, events, showtimes and seat maps.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -10,7 +10,7 @@ use sqlx::{AnyConnection, Row};
 use super::{Statement, Store, StoreError};
 use crate::domain::{
     Category, Event, EventDetail, EventFilter, EventId, MapRow, Money, OpenSection, PriceLevel, SeatMap,
-    Showtime, ShowtimeDetail, ShowtimeId, Venue,
+    Showtime, ShowtimeDetail, ShowtimeId, ShowtimeSummary, Venue,
 };
 
 /// What makes an [`Event`], save its showtimes.
@@ -23,6 +23,14 @@ macro_rules! event {
          from event join venue on venue.id = event.venue_id "
     };
 }
+
+/// What makes a [`ShowtimeSummary`], of the showtimes in a JSON array.
+static SUMMARIES: Statement = Statement::new(
+    "select showtime.id, showtime.starts_at, event.title, \
+     venue.name, venue.city, venue.country, venue.time_zone, venue.currency \
+     from showtime join event on event.id = showtime.event_id join venue on venue.id = event.venue_id \
+     where showtime.id in (select cast(value as bigint) from {each:$1})",
+);
 
 static EVENT: Statement = Statement::new(concat!(event!(), "where event.id = $1"));
 
@@ -144,6 +152,27 @@ impl Store {
             event,
             map,
         }))
+    }
+
+    /// Showtimes in a few words each, all of them in one query.
+    pub async fn showtimes_named(
+        &self,
+        ids: impl IntoIterator<Item = ShowtimeId>,
+    ) -> Result<HashMap<ShowtimeId, ShowtimeSummary>, StoreError> {
+        let ids: BTreeSet<ShowtimeId> = ids.into_iter().collect();
+        let query = sqlx::query(self.sql(&SUMMARIES)).bind(json_list(&Vec::from_iter(ids)));
+        let rows = query.fetch_all(&self.readers).await?;
+        let summary = |row: &AnyRow| {
+            let id = ShowtimeId(row.try_get("id")?);
+            let summary = ShowtimeSummary {
+                id,
+                starts_at: instant(row.try_get("starts_at")?)?,
+                title: row.try_get("title")?,
+                venue: venue_of(row)?,
+            };
+            Ok((id, summary))
+        };
+        rows.iter().map(summary).collect()
     }
 
     /// Cities with something to come, and how many events each has; most first.
@@ -315,10 +344,7 @@ pub(super) fn level_of(number: i64) -> Result<u8, StoreError> {
 fn event_of(row: &AnyRow) -> Result<Event, StoreError> {
     let text = |column: &str| row.try_get::<String, _>(column);
     let corrupt = |what: &str| StoreError::Corrupt(what.to_owned());
-    let currency = text("currency")?
-        .parse()
-        .map_err(|_| corrupt("a venue's currency"))?;
-    let zone = TimeZone::get(&text("time_zone")?).map_err(|_| corrupt("a venue's time zone"))?;
+    let venue = venue_of(row)?;
     let category: Category = text("category")?
         .parse()
         .map_err(|_| corrupt("an event's category"))?;
@@ -329,18 +355,25 @@ fn event_of(row: &AnyRow) -> Result<Event, StoreError> {
         title: text("title")?,
         credit: text("credit")?,
         description: text("description")?,
-        venue: Venue {
-            name: text("name")?,
-            city: text("city")?,
-            country: text("country")?,
-            time_zone: zone,
-            currency,
-        },
         price_from: Money {
             amount: amount.ok_or_else(|| corrupt("an event without a price"))?,
-            currency,
+            currency: venue.currency,
         },
+        venue,
         showtimes: Vec::new(),
+    })
+}
+
+fn venue_of(row: &AnyRow) -> Result<Venue, StoreError> {
+    let text = |column: &str| row.try_get::<String, _>(column);
+    let corrupt = |what: &str| StoreError::Corrupt(what.to_owned());
+    let currency = text("currency")?.parse();
+    Ok(Venue {
+        name: text("name")?,
+        city: text("city")?,
+        country: text("country")?,
+        time_zone: TimeZone::get(&text("time_zone")?).map_err(|_| corrupt("a venue's time zone"))?,
+        currency: currency.map_err(|_| corrupt("a venue's currency"))?,
     })
 }
 

@@ -13,6 +13,7 @@ mod organise;
 mod rows;
 mod seed;
 mod showtimes;
+mod tries;
 mod venues;
 
 use std::path::Path;

@@ -30,6 +30,16 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// Whether it is another's now than the buyer's.
+    pub fn is_passed_on(&self, buyer: &Owner) -> bool {
+        !self.dead && self.owner != *buyer
+    }
+
+    /// Whether the buyer cannot give it back any more: somebody came in with it, or it is another's.
+    pub fn is_gone(&self, buyer: &Owner) -> bool {
+        self.used_seconds_ago.is_some() || self.is_passed_on(buyer)
+    }
+
     /// What its code says.
     pub fn claims(&self) -> TicketClaims {
         let whole = format!("{} {}", self.section, self.seat);

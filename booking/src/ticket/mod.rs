@@ -17,4 +17,6 @@ mod typeset;
 pub use face::{LocalTime, TicketFace};
 pub use issued::Ticket;
 pub use keys::{KeyError, KeyId, PublicKey, PublicKeys, SigningKey};
-pub use signed::{BadTicket, Generation, SeatTooLong, TicketClaims, TicketId};
+pub use signed::{BadTicket, SeatTooLong, TicketClaims};
+
+pub use crate::domain::{Generation, TicketId};

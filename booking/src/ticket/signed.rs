@@ -29,13 +29,10 @@
 //! of 65, whose modules are a quarter narrower on the same paper. Base45 would be 6 % shorter still, but its spaces, `%`
 //! and `/` do not survive being copied into a message or a form; this text does.
 
-use std::fmt;
-use std::str::FromStr;
-
 use data_encoding::BASE32_NOPAD;
 
 use super::keys::{KeyId, PublicKeys, SIGNATURE_LEN, SigningKey};
-use crate::domain::ShowtimeId;
+use crate::domain::{Generation, ShowtimeId, TicketId};
 
 /// What every ticket's text begins with, so that a scanner can tell it from any other code.
 const PREFIX: &str = "TGT1.";
@@ -51,37 +48,6 @@ const HEAD_LEN: usize = 34;
 
 /// Longest text that is looked at: the longest there is, and some white space that scanners add.
 const TEXT_LEN_MAX: usize = 400;
-
-/// Which ticket: 128 random bits as 32 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TicketId(pub u128);
-
-/// Why a text is not a ticket's id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a ticket's id is 32 hexadecimal digits in lower case")]
-pub struct BadTicketId;
-
-impl fmt::Display for TicketId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl FromStr for TicketId {
-    type Err = BadTicketId;
-
-    fn from_str(text: &str) -> Result<Self, BadTicketId> {
-        let plain = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        match u128::from_str_radix(text, 16) {
-            Ok(bits) if plain => Ok(Self(bits)),
-            _ => Err(BadTicketId),
-        }
-    }
-}
-
-/// How often a ticket has changed hands or been issued anew. Only the highest is good.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Generation(pub u32);
 
 /// What a ticket's text says.
 #[derive(Clone, Debug, PartialEq, Eq)]

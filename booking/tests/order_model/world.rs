@@ -164,7 +164,10 @@ impl World {
                     }
                     Effect::ReleaseSeats => self.claims.release(shop.wants[who], who, self.tokens[who]),
                     Effect::KillTickets => self.tickets.iter_mut().for_each(|owners| *owners &= !(1 << who)),
-                    Effect::SendMail(_) | Effect::Alert(_) | Effect::CheckAgainAfter { .. } => {}
+                    Effect::SendMail(_)
+                    | Effect::TellOfTransfer(_)
+                    | Effect::Alert(_)
+                    | Effect::CheckAgainAfter { .. } => {}
                     entry => {
                         self.outbox[who].retain(|other| other.key() != entry.key());
                         self.outbox[who].push(entry);

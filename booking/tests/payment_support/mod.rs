@@ -80,7 +80,7 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
 
 #[derive(Clone)]
 pub struct Setup {
-    pub session_ttl: Duration,
+    pub pay_within: Duration,
     pub webhook_url: Option<String>,
     pub chaos: Option<Chaos>,
     pub public_url: Option<String>,
@@ -89,7 +89,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            session_ttl: Duration::from_secs(600),
+            pay_within: Duration::from_secs(600),
             webhook_url: None,
             chaos: None,
             public_url: None,
@@ -108,7 +108,7 @@ impl Setup {
                 secret: Secret::new(WEBHOOK_SECRET),
             }),
             public_url: self.public_url,
-            session_ttl: self.session_ttl,
+            pay_within: self.pay_within,
             chaos: self.chaos,
         }
     }

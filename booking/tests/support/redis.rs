@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Client, FromRedisValue, RedisResult};
 use tempfile::TempDir;
-use tidegate_config::{Deployment, Node, StoreUrl};
+use tidegate_config::{BookingRedis, Deployment, Node, StoreUrl};
 
 /// Enough for a start beside a build.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -82,8 +82,8 @@ impl RedisServer {
     }
 
     /// As the configuration names it.
-    pub fn url(&self) -> StoreUrl {
-        StoreUrl {
+    pub fn named(&self) -> BookingRedis {
+        let url = StoreUrl {
             deployment: Deployment::Single(Node {
                 host: "127.0.0.1".to_owned(),
                 port: self.port,
@@ -91,7 +91,8 @@ impl RedisServer {
             tls: false,
             login: None,
             db: 0,
-        }
+        };
+        BookingRedis { url, tls_ca: None }
     }
 
     pub fn command<T: FromRedisValue>(&self, words: &[&str]) -> T {

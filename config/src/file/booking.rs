@@ -1,16 +1,16 @@
 //! `[booking]`, with `[booking.payments]` and `[booking.mail]`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::edge::EdgeInFile;
 use super::section::Section;
 use super::spot::Spot;
 use super::values::{address, duration, flag, one_of, parsed, whole};
-use super::words;
+use super::{store, words};
 use crate::overrides::{jwks_url, url_of};
 use crate::problems::{Wrong, quoted};
-use crate::{Booking, Database, LoginFor, Mail, Payments, Secret, defaults, limits};
+use crate::{Booking, BookingRedis, Database, LoginFor, Mail, Payments, Secret, defaults, limits};
 
 /// `[booking]` as it stands in the file.
 pub(crate) struct BookingInFile {
@@ -19,7 +19,7 @@ pub(crate) struct BookingInFile {
 }
 
 /// Reads `[booking]`. `edge` is there when the same file sets up an edge.
-pub(crate) fn booking(mut section: Section<'_>, edge: Option<&EdgeInFile>) -> BookingInFile {
+pub(crate) fn booking(mut section: Section<'_>, edge: Option<&EdgeInFile>, base_dir: &Path) -> BookingInFile {
     let listen = section.take("listen", defaults::BOOKING_LISTEN, parsed(address));
     let database = section.take("database_url", default_database(), parsed(database));
     let hold_ttl = section.take("hold_ttl", defaults::HOLD_TTL, duration(limits::HOLD_TTL));
@@ -53,7 +53,7 @@ pub(crate) fn booking(mut section: Section<'_>, edge: Option<&EdgeInFile>) -> Bo
         guess_public_url(edge, listen.value),
         parsed(words::web_url),
     );
-    let redis = section.take_option("redis_url", parsed(super::store::url));
+    let redis = redis(&mut section, base_dir);
     let payments = section.table("payments").map_or(defaults::PAYMENTS, payments);
     let silent = Mail {
         smtp_url: None,
@@ -73,9 +73,21 @@ pub(crate) fn booking(mut section: Section<'_>, edge: Option<&EdgeInFile>) -> Bo
         public_url: public_url.value,
         payments,
         mail,
-        redis: redis.value,
+        redis,
     };
     BookingInFile { booking, listen }
+}
+
+/// `redis_url` with what belongs to it.
+fn redis(section: &mut Section<'_>, base_dir: &Path) -> Option<BookingRedis> {
+    let url = section.take_option("redis_url", parsed(store::url)).value;
+    let named = ("booking.redis_url", url.as_ref());
+    let tls_ca = store::authorities(section, "redis_tls_ca", named, base_dir);
+    if section.has("redis_tls_ca") && !section.has("redis_url") {
+        let remedy = "write redis_url = \"rediss://HOST\", or leave redis_tls_ca out";
+        section.problem(Wrong::new("redis_tls_ca has a use only with redis_url", remedy));
+    }
+    url.map(|url| BookingRedis { url, tls_ca })
 }
 
 fn payments(mut section: Section<'_>) -> Payments {

@@ -119,7 +119,7 @@ pub(crate) fn read(
     let edge = edge::edge(edge, base_dir);
     let booking = file
         .table("booking")
-        .map(|section| booking::booking(section, has_edge.then_some(&edge)));
+        .map(|section| booking::booking(section, has_edge.then_some(&edge), base_dir));
     let has_users = file.has("users");
     let users = file
         .table("users")

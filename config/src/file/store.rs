@@ -1,6 +1,6 @@
 //! `[store]`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::files;
 use super::section::Section;
@@ -12,7 +12,12 @@ use crate::{RedisStore, Store, StoreUrl, defaults, limits};
 pub(crate) fn store(mut section: Section<'_>, base_dir: &Path) -> Store {
     let is_empty = section.entries().next().is_none();
     let url = section.take_option("url", parsed(url));
-    let tls_ca = section.take_option("tls_ca", parsed(files::pem(base_dir, "CERTIFICATE")));
+    let tls_ca = authorities(
+        &mut section,
+        "tls_ca",
+        ("store.url", url.value.as_ref()),
+        base_dir,
+    );
     let usual_lag = url
         .value
         .as_ref()
@@ -26,23 +31,31 @@ pub(crate) fn store(mut section: Section<'_>, base_dir: &Path) -> Store {
             "\"redis://127.0.0.1:6379\", or leave all of [store] out: the line is then in this process",
         );
     }
-    if let Some(url) = &url.value
-        && !url.tls
-        && tls_ca.is_written()
-    {
-        let message = "has a use only over TLS, and store.url says without";
-        let remedy = "begin store.url with rediss, or leave tls_ca out";
-        section.problem_on(tls_ca.line, &tls_ca.key, Wrong::new(message, remedy));
-    }
     section.finish();
     match url.value {
         Some(url) => Store::Redis(RedisStore {
             url,
-            tls_ca: tls_ca.value,
+            tls_ca,
             max_replica_lag,
         }),
         None => Store::Embedded,
     }
+}
+
+/// Reads the file of authorities beside the URL of this name, which has a use only where that says TLS.
+pub(crate) fn authorities(
+    section: &mut Section<'_>,
+    key: &'static str,
+    (name, url): (&str, Option<&StoreUrl>),
+    base_dir: &Path,
+) -> Option<PathBuf> {
+    let file = section.take_option(key, parsed(files::pem(base_dir, "CERTIFICATE")));
+    if file.is_written() && url.is_some_and(|url| !url.tls) {
+        let message = format!("has a use only over TLS, and {name} says without");
+        let remedy = format!("begin {name} with rediss, or leave {key} out");
+        section.problem_on(file.line, &file.key, Wrong::new(message, remedy));
+    }
+    file.value
 }
 
 /// A store's URL. Nothing of it is shown: there may be a password in it.

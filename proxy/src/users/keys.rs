@@ -4,7 +4,7 @@ use http::HeaderValue;
 use jsonwebtoken::Algorithm;
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
-use tidegate_queue::tokens::{BadDocument, Claims, NotVerified, PublicKeys, is_over};
+use tidegate_queue::tokens::{BadDocument, Claims, NotVerified, PublicKeys, USER_TOKEN_TYPE, is_over};
 
 /// Longest account id passed on, in bytes. Booking's have 26.
 const ID_LEN_MAX: usize = 128;
@@ -28,7 +28,7 @@ struct User {
 }
 
 impl Claims for User {
-    const TYPE: &'static str = "tidegate-user+jwt";
+    const TYPE: &'static str = USER_TOKEN_TYPE;
     const ALGORITHM: Algorithm = Algorithm::EdDSA;
 
     fn exp(&self) -> Option<u64> {

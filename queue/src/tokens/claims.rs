@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::line::{self, Epoch, Round, VisitId, Visitor};
 
+/// The `typ` of a user token: who has logged in at a service behind the edge, signed by that service (booking is one) and
+/// verified at the edge.
+pub const USER_TOKEN_TYPE: &str = "tidegate-user+jwt";
+
 /// What a kind of token has in common: its algorithm, its type, its end.
 pub trait Claims: Clone + Serialize + DeserializeOwned {
     /// The `typ` of its header.

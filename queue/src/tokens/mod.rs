@@ -9,7 +9,7 @@ mod keys;
 mod public;
 mod ring;
 
-pub use claims::{Admission, Assertion, Claims, Place, Visit, VisitorCard};
+pub use claims::{Admission, Assertion, Claims, Place, USER_TOKEN_TYPE, Visit, VisitorCard};
 pub use keys::{KeyFile, KeyFileError, KeyInfo};
 pub use public::{BadDocument, CLOCK_LEEWAY_S, NotVerified, PublicKeys, is_over};
 pub use ring::{KeyRing, TokenError};

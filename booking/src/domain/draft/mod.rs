@@ -6,11 +6,13 @@ mod event;
 mod import;
 mod mistakes;
 mod reader;
+mod start;
 mod venue;
 mod wish;
 
-pub use event::{EventChange, EventDraft, SHOWTIMES_MAX, Start, VenueRef};
+pub use event::{EventChange, EventDraft, SHOWTIMES_MAX, VenueRef};
 pub use import::Import;
 pub use mistakes::{Mistake, Mistakes};
+pub use start::Start;
 pub use venue::VenueDraft;
 pub use wish::{BestAvailable, Wish};

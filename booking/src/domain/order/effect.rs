@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{IntentId, IntentStatus, Order, State};
+use super::{IntentId, IntentStatus, Order, State, Transfer};
 use crate::domain::Money;
 
 /// What is to be done. Each may be carried out more than once and must then come to the same.
@@ -54,6 +54,9 @@ pub enum Effect {
     IssueTickets,
     /// Send a mail, under a Message-ID made of the order and [`Effect::key`].
     SendMail(Mail),
+    /// Send a mail to one side of a ticket's passing on, under a Message-ID made of [`Effect::key`]. No step decides it:
+    /// passing a ticket on moves no order.
+    TellOfTransfer(Transfer),
     /// Tell an operator.
     Alert(Alert),
     /// Come back with [`CheckDue`](super::Event::CheckDue) when this long has passed. Takes the place of the check that
@@ -163,6 +166,7 @@ impl Effect {
             Self::Refund { intent, attempt, .. } => format!("refund:{intent}:{attempt}"),
             Self::IssueTickets => "issue".into(),
             Self::SendMail(mail) => format!("mail:{}", mail.name()),
+            Self::TellOfTransfer(transfer) => transfer.key(),
             Self::Alert(alert) => format!("alert:{}", alert.name()),
             Self::CheckAgainAfter { round, .. } => format!("check:{round}"),
         }
@@ -192,6 +196,7 @@ pub fn still_wanted(order: &Order, effect: &Effect) -> bool {
         | Effect::ReleaseSeats
         | Effect::KillTickets
         | Effect::SendMail(_)
+        | Effect::TellOfTransfer(_)
         | Effect::Alert(_)
         | Effect::CheckAgainAfter { .. } => true,
     }

@@ -110,7 +110,7 @@ pub enum Asker {
 /// What can happen to an order. Each may come twice, late, and in any order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// The fan goes to pay, and has this long: longer than the provider's own session.
+    /// The fan goes to pay, and has this long: longer than the provider's own time to pay.
     Begin {
         /// Until the first check.
         pay_within: Duration,

@@ -29,6 +29,7 @@ mod moves;
 mod payment;
 mod provider;
 mod state;
+mod transfer;
 mod undo;
 
 pub use effect::{Alert, Effect, Mail, still_wanted};
@@ -41,6 +42,7 @@ pub use moves::{
 };
 pub use payment::Payment;
 pub use state::{BadState, Ending, Seats, State};
+pub use transfer::{Side, Transfer};
 
 use super::Money;
 

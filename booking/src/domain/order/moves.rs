@@ -44,6 +44,9 @@ pub enum Refused {
     /// The organiser's rules do not allow it any more.
     #[error("it is too late to ask for the money back")]
     TooLate,
+    /// Somebody came in with a ticket, or was given one: the store found that where it takes the fan's wish in.
+    #[error("a ticket of this order was used or passed on, so that it cannot be given back")]
+    TicketGone,
     /// The bank decides.
     #[error("the payment is disputed; the bank decides")]
     Disputed,

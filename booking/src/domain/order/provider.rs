@@ -125,7 +125,7 @@ impl Move {
             .order
             .payment(intent)
             .is_some_and(|payment| payment.authorised > 0);
-        // Nothing was set aside: the provider's own session ran out, or the fan gave up there.
+        // Nothing was set aside: the provider's own time to pay ran out, or the fan gave up there.
         let too_late = self.order.time_is_up || !authorised;
         let without_word = match (self.order.state, too_late) {
             (State::Review, _) => Ending::Rejected,

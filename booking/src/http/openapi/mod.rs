@@ -3,6 +3,7 @@
 //!
 //! Every call may also be answered with a page, for browsers; that form is not described here.
 
+mod call;
 mod calls;
 mod shapes;
 

@@ -24,7 +24,7 @@ pub(super) struct Desk {
     pub(super) book: Book,
     pub(super) faults: Faults,
     pub(super) public_url: String,
-    pub(super) session_ms: i64,
+    pub(super) pay_within_ms: i64,
     /// Whether anyone wants webhooks.
     pub(super) tells: bool,
     /// Something was posted, or a payment has got a time at which it ends.
@@ -191,7 +191,7 @@ impl Desk {
             captured: 0,
             released: 0,
             refunds: Vec::new(),
-            ends_at_ms: Some(clock.now_ms + clock.session_ms),
+            ends_at_ms: Some(clock.now_ms + clock.pay_within_ms),
             cancellation_reason: None,
         };
         turn.insert(&record).await?;
@@ -283,7 +283,7 @@ impl Desk {
     pub(super) fn clock(&self) -> Clock {
         Clock {
             now_ms: Timestamp::now().as_millisecond(),
-            session_ms: self.session_ms,
+            pay_within_ms: self.pay_within_ms,
         }
     }
 

@@ -4,7 +4,7 @@
 //!
 //! - `record`, `calls`, `cards`, `chaos`: what it does, pure.
 //! - `book`: what it keeps; `desk`: one call as one transaction.
-//! - `api`, `pay`, `ledger`: its calls and pages; `courier`: its webhooks; `serve`: its listener.
+//! - `api`, `pay`, `ledger`: its calls and pages; `courier`: its webhooks.
 //!
 //! It knows nothing of the booking service but the address at which that wants its webhooks.
 
@@ -20,7 +20,6 @@ mod ledger;
 mod pay;
 mod record;
 mod refusal;
-mod serve;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -29,6 +28,7 @@ use std::time::Duration;
 
 use hyper::Uri;
 use tidegate_config::Database;
+use tidegate_serve::{Bounds, serve};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -42,11 +42,17 @@ pub use book::BookError;
 pub use chaos::Chaos;
 pub use ledger::{Ledger, LedgerEntry, LedgerSums};
 
-/// How long a fan may take to pay unless the configuration says otherwise.
-pub const SESSION_TTL: Duration = Duration::from_secs(600);
+/// Connections at once; beyond, new ones wait in the backlog.
+const CONNECTIONS_MAX: usize = 1024;
 
-/// The longest session: beyond a week nobody pays.
-const SESSION_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long requests under way may take to finish at shutdown.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a fan may take to pay unless the configuration says otherwise.
+pub const PAY_WITHIN: Duration = Duration::from_secs(600);
+
+/// The longest that a fan may take: beyond a week nobody pays.
+const PAY_WITHIN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What a sandbox is made of.
 #[derive(Clone, Debug)]
@@ -61,8 +67,8 @@ pub struct SandboxConfig {
     pub webhook: Option<WebhookTarget>,
     /// The address under which fans reach the pay page, without a slash at the end; `None`: the listener's own.
     pub public_url: Option<String>,
-    /// How long a payment that nobody confirms stays open: [`SESSION_TTL`].
-    pub session_ttl: Duration,
+    /// How long a payment that nobody confirms stays open: [`PAY_WITHIN`].
+    pub pay_within: Duration,
     /// What goes wrong; `None`: nothing.
     pub chaos: Option<Chaos>,
 }
@@ -98,9 +104,9 @@ pub enum SandboxError {
         /// As configured.
         url: String,
     },
-    /// A session that no fan could use.
-    #[error("the payment sandbox's session must last from a millisecond to a week")]
-    Session,
+    /// A time to pay that no fan could use.
+    #[error("the payment sandbox's time to pay must be from a millisecond to a week")]
+    PayWithin,
     /// A probability that is none.
     #[error("the payment sandbox's chaos has a {0} that is not from 0 to 1")]
     Chaos(&'static str),
@@ -115,7 +121,7 @@ pub enum SandboxError {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxRunError {
     /// Some requests were still under way when the time to drain was over; they were cut off.
-    #[error("the payment sandbox cut off requests that were still under way after {}s", serve::DRAIN_WITHIN.as_secs())]
+    #[error("the payment sandbox cut off requests that were still under way after {}s", DRAIN_WITHIN.as_secs())]
     Drain,
 }
 
@@ -141,9 +147,9 @@ impl LedgerReader {
 impl Sandbox {
     /// Binds the listener and opens the book. Nothing is left half done on an error.
     pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
-        let session = config.session_ttl;
-        if session < Duration::from_millis(1) || session > SESSION_TTL_MAX {
-            return Err(SandboxError::Session);
+        let pay_within = config.pay_within;
+        if pay_within < Duration::from_millis(1) || pay_within > PAY_WITHIN_MAX {
+            return Err(SandboxError::PayWithin);
         }
         if let Some(name) = config.chaos.as_ref().and_then(Chaos::wrong) {
             return Err(SandboxError::Chaos(name));
@@ -165,7 +171,7 @@ impl Sandbox {
             book: Book::open(&config.book).await?,
             faults: chaos::Faults::new(config.chaos),
             public_url: public_url.trim_end_matches('/').to_owned(),
-            session_ms: session.as_millis() as i64,
+            pay_within_ms: pay_within.as_millis() as i64,
             tells: config.webhook.is_some(),
             wake: Notify::new(),
         };
@@ -206,7 +212,7 @@ impl Sandbox {
         tracing::info!(address = %self.address, "the payment sandbox listens; no money moves");
         let routes = api::router(Arc::clone(&self.front));
         let drained = tokio::select! {
-            drained = serve::serve(self.listener, routes, shutdown) => drained,
+            drained = served(self.listener, routes, shutdown) => drained,
             () = self.courier.run() => true,
         };
         self.front.desk.book.close().await;
@@ -216,6 +222,13 @@ impl Sandbox {
             Err(SandboxRunError::Drain)
         }
     }
+}
+
+/// Serves until `shutdown`; says whether every request under way could be finished.
+async fn served(listener: TcpListener, routes: axum::Router, shutdown: impl Future<Output = ()>) -> bool {
+    let bounds = Bounds::of(CONNECTIONS_MAX);
+    let open = serve(listener, routes, bounds, "the payment sandbox", shutdown).await;
+    tokio::time::timeout(DRAIN_WITHIN, open.finish()).await.is_ok()
 }
 
 fn check(what: &'static str, url: &str) -> Result<Uri, SandboxError> {

@@ -69,7 +69,7 @@ impl Done {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     pub(super) now_ms: i64,
-    pub(super) session_ms: i64,
+    pub(super) pay_within_ms: i64,
 }
 
 impl Clock {
@@ -120,7 +120,7 @@ impl Record {
         }
         if self.card == Some(Card::CaptureFails) {
             self.released += self.amount;
-            self.ends_at_ms = Some(clock.now_ms + clock.session_ms);
+            self.ends_at_ms = Some(clock.now_ms + clock.pay_within_ms);
             return Ok(self.decline(Fault::declined()));
         }
         self.captured = self.amount;
@@ -200,12 +200,12 @@ mod tests {
 
     use super::*;
 
-    const SESSION_MS: i64 = 600_000;
+    const PAY_WITHIN_MS: i64 = 600_000;
 
     fn clock(now_ms: i64) -> Clock {
         Clock {
             now_ms,
-            session_ms: SESSION_MS,
+            pay_within_ms: PAY_WITHIN_MS,
         }
     }
 
@@ -225,7 +225,7 @@ mod tests {
             captured: 0,
             released: 0,
             refunds: Vec::new(),
-            ends_at_ms: Some(SESSION_MS),
+            ends_at_ms: Some(PAY_WITHIN_MS),
             cancellation_reason: None,
         }
     }
@@ -251,7 +251,7 @@ mod tests {
             Just(Step::Capture),
             Just(Step::Cancel),
             proptest::option::of(1..6000_i64).prop_map(Step::Refund),
-            (0..SESSION_MS * 2).prop_map(Step::Wait),
+            (0..PAY_WITHIN_MS * 2).prop_map(Step::Wait),
         ]
     }
 
@@ -290,12 +290,12 @@ mod tests {
     #[test]
     fn what_is_not_confirmed_in_time_dies_and_what_is_does_not() {
         let mut waiting = record();
-        assert_eq!(waiting.expire(clock(SESSION_MS - 1)), None);
-        assert!(waiting.expire(clock(SESSION_MS)).is_some());
+        assert_eq!(waiting.expire(clock(PAY_WITHIN_MS - 1)), None);
+        assert!(waiting.expire(clock(PAY_WITHIN_MS)).is_some());
         assert_eq!(waiting.status, Status::Canceled);
         let mut confirmed = record();
         confirmed.confirm(Card::Pays, clock(0)).expect("an authorisation");
-        assert_eq!(confirmed.expire(clock(SESSION_MS * 2)), None);
+        assert_eq!(confirmed.expire(clock(PAY_WITHIN_MS * 2)), None);
         assert!(
             confirmed.expire(clock(AUTHORISATION_MS)).is_some(),
             "a week is the end of it"

@@ -7,7 +7,7 @@ use sqlx::{Any, Transaction};
 
 use super::{Purchase, Statement, Store, StoreError, purchase_of};
 use crate::domain::OrderId;
-use crate::domain::order::{Effect, Event, Refused, Seats, step};
+use crate::domain::order::{Asker, Effect, Event, Refused, Seats, step};
 use crate::store::millis;
 
 /// Tries when a free seat was taken by somebody else between the look and the claim.
@@ -88,6 +88,9 @@ impl Store {
         if *event == Event::TicketsIssued && purchase.order.can_be_issued() {
             self.issue(tx, &purchase).await?;
         }
+        if matches!(event, Event::RefundAsked(Asker::Fan { .. })) && self.any_gone(tx, &purchase).await? {
+            return Ok(Moved::Refused(Refused::TicketGone));
+        }
         let mut events = VecDeque::from([event.clone()]);
         let mut check = None;
         let mut later = Vec::new();
@@ -147,7 +150,7 @@ impl Store {
         Ok(())
     }
 
-    async fn to_outbox(
+    pub(super) async fn to_outbox(
         &self,
         tx: &mut Transaction<'_, Any>,
         id: &OrderId,

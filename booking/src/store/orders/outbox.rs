@@ -19,8 +19,10 @@ pub struct Lease {
 /// Something to be done.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What.
-    pub effect: Effect,
+    /// Its name among the order's entries.
+    pub key: String,
+    /// What; none where it cannot be read, as a newer program has written it or somebody by hand.
+    pub effect: Option<Effect>,
     /// How often it was tried in vain.
     pub tries: u32,
     /// How often the provider refused it for good under a key, which is spent then.
@@ -44,7 +46,7 @@ static KEEP_LEASE: Statement =
 static END_LEASE: Statement =
     Statement::new("update orders set lease = '', leased_until = 0 where id = $1 and lease = $2");
 static NEXT: Statement = Statement::new(
-    "select effect, tries, refusals, made_at, number from outbox \
+    "select key, effect, tries, refusals, made_at, number from outbox \
      where order_id = $1 and done_at is null and due_at <= {now} order by number limit 1",
 );
 static DONE: Statement =
@@ -100,14 +102,14 @@ impl Store {
     /// The first thing that is due for an order.
     pub async fn next_due(&self, order: &OrderId) -> Result<Option<Entry>, StoreError> {
         let query = sqlx::query_as(self.sql(&NEXT)).bind(order.as_str());
-        let found: Option<(String, i64, i64, i64, i64)> = query.fetch_optional(&self.writer).await?;
-        let Some((effect, tries, refusals, made_at_ms, number)) = found else {
+        let found: Option<(String, String, i64, i64, i64, i64)> = query.fetch_optional(&self.writer).await?;
+        let Some((key, effect, tries, refusals, made_at_ms, number)) = found else {
             return Ok(None);
         };
         let count = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);
         Ok(Some(Entry {
-            effect: serde_json::from_str(&effect)
-                .map_err(|_| StoreError::Corrupt(format!("an entry of the outbox {effect:?}")))?,
+            key,
+            effect: serde_json::from_str(&effect).ok(),
             tries: count(tries),
             refusals: count(refusals),
             made_at_ms,
@@ -119,7 +121,7 @@ impl Store {
     pub async fn done(&self, order: &OrderId, entry: &Entry) -> Result<(), StoreError> {
         sqlx::query(self.sql(&DONE))
             .bind(order.as_str())
-            .bind(entry.effect.key())
+            .bind(&entry.key)
             .bind(entry.number)
             .execute(&self.writer)
             .await?;
@@ -136,7 +138,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         sqlx::query(self.sql(&LATER))
             .bind(order.as_str())
-            .bind(entry.effect.key())
+            .bind(&entry.key)
             .bind(entry.number)
             .bind(millis(after))
             .bind(i64::from(key_is_spent))

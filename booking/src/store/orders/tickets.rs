@@ -1,10 +1,14 @@
 //! Tickets: one for each seat of an order, living as long as the order stands, and let in once.
 
+use std::collections::HashMap;
+
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
 use super::{Purchase, Statement, Store, StoreError, order_id_of};
-use crate::domain::{OrderId, Owner, ShowtimeId};
+use crate::domain::order::Transfer;
+use crate::domain::{AccountId, OrderId, Owner, ShowtimeId};
+use crate::store::catalogue::json_list;
 use crate::store::claims::seat_of;
 use crate::ticket::{Generation, Ticket, TicketId};
 
@@ -41,7 +45,13 @@ macro_rules! ticket {
 }
 
 static BY_ID: Statement = Statement::new(concat!(ticket!(), "where id = $1"));
-static BY_ORDER: Statement = Statement::new(concat!(ticket!(), "where order_id = $1 order by seat"));
+static BY_ORDERS: Statement = Statement::new(concat!(
+    ticket!(),
+    "where order_id in (select value from {each:$1})"
+));
+/// Until the transaction ends, nobody comes in with one of them or passes it on.
+static OF_ORDER_LOCKED: Statement =
+    Statement::new(concat!(ticket!(), "where order_id = $1 order by id {lock}"));
 static BY_OWNER: Statement = Statement::new(concat!(
     ticket!(),
     "where owner = $1 and dead_at is null order by issued_at desc, seat limit 500"
@@ -56,6 +66,7 @@ static USE: Statement = Statement::new(
     "update ticket set used_at = {now}, used_by = $3 \
      where id = $1 and generation = $2 and used_at is null and dead_at is null",
 );
+static LOCK_ORDER: Statement = Statement::new("select id from orders where id = $1 {lock}");
 static PASS_ON: Statement = Statement::new(
     "update ticket set owner = $3, generation = generation + 1 \
      where id = $1 and owner = $2 and used_at is null and dead_at is null",
@@ -71,15 +82,26 @@ impl Store {
 
     /// All tickets that were ever issued for an order.
     pub async fn tickets_of_order(&self, order: &OrderId) -> Result<Vec<Ticket>, StoreError> {
-        let query = sqlx::query(self.sql(&BY_ORDER)).bind(order.as_str());
-        let mut tickets = query
-            .fetch_all(&self.readers)
-            .await?
-            .iter()
-            .map(ticket_of)
-            .collect::<Result<Vec<_>, _>>()?;
-        tickets.sort_by(|a, b| a.seat.cmp(&b.seat));
-        Ok(tickets)
+        let mut tickets = self.tickets_of_orders([order]).await?;
+        Ok(tickets.remove(order).unwrap_or_default())
+    }
+
+    /// The same for many orders, in one query; an order without tickets is left out.
+    pub async fn tickets_of_orders(
+        &self,
+        orders: impl IntoIterator<Item = &OrderId>,
+    ) -> Result<HashMap<OrderId, Vec<Ticket>>, StoreError> {
+        let orders = json_list(&Vec::from_iter(orders));
+        let query = sqlx::query(self.sql(&BY_ORDERS)).bind(orders);
+        let mut by_order: HashMap<OrderId, Vec<Ticket>> = HashMap::new();
+        for row in query.fetch_all(&self.readers).await? {
+            let ticket = ticket_of(&row)?;
+            by_order.entry(ticket.order.clone()).or_default().push(ticket);
+        }
+        for tickets in by_order.values_mut() {
+            tickets.sort_by(|a, b| a.seat.cmp(&b.seat));
+        }
+        Ok(by_order)
     }
 
     /// The live tickets that are somebody's now, the newest first.
@@ -120,6 +142,21 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a ticket of the order is no longer the buyer's to give back. None of them moves before the transaction ends.
+    pub(super) async fn any_gone(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        purchase: &Purchase,
+    ) -> Result<bool, StoreError> {
+        let query = sqlx::query(self.sql(&OF_ORDER_LOCKED)).bind(purchase.id.as_str());
+        for row in query.fetch_all(&mut **tx).await? {
+            if ticket_of(&row)?.is_gone(&purchase.owner) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Marks a ticket used, once: of two gates at the same moment one is told so.
     pub async fn check_in(
         &self,
@@ -146,20 +183,36 @@ impl Store {
         })
     }
 
-    /// Gives a ticket to somebody else. Its code so far is worthless from the same moment.
-    pub async fn pass_on(&self, id: TicketId, from: &Owner, to: &Owner) -> Result<PassedOn, StoreError> {
+    /// Gives a ticket to somebody else; both are told. Its code so far is worthless from the same moment.
+    pub async fn pass_on(
+        &self,
+        ticket: &Ticket,
+        from: &AccountId,
+        to: &AccountId,
+    ) -> Result<PassedOn, StoreError> {
+        let mut tx = self.writing().await?;
+        // The order first, as whoever takes its tickets back has it: so the two wait for each other in one order only.
+        sqlx::query(self.sql(&LOCK_ORDER))
+            .bind(ticket.order.as_str())
+            .execute(&mut *tx)
+            .await?;
         let done = sqlx::query(self.sql(&PASS_ON))
-            .bind(id.to_string())
-            .bind(from.as_str())
-            .bind(to.as_str())
-            .execute(&self.writer)
+            .bind(ticket.id.to_string())
+            .bind(Owner::account(from).as_str())
+            .bind(Owner::account(to).as_str())
+            .execute(&mut *tx)
             .await?;
         if done.rows_affected() == 0 {
             return Ok(PassedOn::NotPossible);
         }
-        let query = sqlx::query(self.sql(&BY_ID)).bind(id.to_string());
-        let row = query.fetch_one(&self.writer).await?;
-        Ok(PassedOn::Done(ticket_of(&row)?))
+        let query = sqlx::query(self.sql(&BY_ID)).bind(ticket.id.to_string());
+        let row = query.fetch_one(&mut *tx).await?;
+        let passed = ticket_of(&row)?;
+        for effect in Transfer::follows(passed.id, passed.generation, from, to) {
+            self.to_outbox(&mut tx, &passed.order, &effect).await?;
+        }
+        tx.commit().await?;
+        Ok(PassedOn::Done(passed))
     }
 }
 
