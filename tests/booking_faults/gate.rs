@@ -93,7 +93,7 @@ impl Provider {
                 secret: Secret::new(WEBHOOK_SECRET),
             }),
             public_url: None,
-            session_ttl: Duration::from_secs(600),
+            pay_within: Duration::from_secs(600),
             chaos,
         };
         let (address, watch, ledger) = runtime.block_on(async {
