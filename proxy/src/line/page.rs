@@ -161,7 +161,7 @@ fn render(
         prefix: &shared.prefix,
         return_to: asked.target,
     };
-    let gzip = names_token_without_weight(asked, "gzip");
+    let gzip = accepts_coding(asked, "gzip");
     let fixed = room.theme.headers(lang, gzip);
     let mut headers = Vec::with_capacity(fixed.len() + 3);
     headers.extend_from_slice(fixed);
@@ -177,8 +177,8 @@ fn render(
     }
 }
 
-/// Whether an encoding is accepted; one with a weight is taken at its word only where it is not zero.
-fn names_token_without_weight(asked: &Asked<'_>, coding: &str) -> bool {
+/// Whether a content coding is accepted; one with a weight is taken at its word only where it is not zero.
+fn accepts_coding(asked: &Asked<'_>, coding: &str) -> bool {
     names_token(asked.headers, &ACCEPT_ENCODING, coding)
         || crate::request::headers::list(asked.headers, &ACCEPT_ENCODING).any(|element| {
             element.split_once(';').is_some_and(|(name, weight)| {

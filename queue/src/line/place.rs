@@ -5,7 +5,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 /// A room's life from opening to close. Tokens of another round are arrivals.
@@ -141,15 +140,9 @@ impl FromStr for VisitId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Visitor(pub u128);
 
-impl Visitor {
-    fn digits(self) -> String {
-        HEXLOWER.encode(&self.0.to_be_bytes())
-    }
-}
-
 impl fmt::Display for Visitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.digits())
+        write!(f, "{:032x}", self.0)
     }
 }
 
@@ -162,7 +155,7 @@ impl fmt::Debug for Visitor {
 
 impl Serialize for Visitor {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.digits())
+        serializer.collect_str(self)
     }
 }
 
