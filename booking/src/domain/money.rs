@@ -15,7 +15,7 @@ pub struct BadCurrency;
 impl Currency {
     /// The code as text.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or("XXX")
+        std::str::from_utf8(&self.0).expect("three capital letters are text")
     }
 
     /// How many digits of an amount stand behind the point (ISO 4217's exponent).
