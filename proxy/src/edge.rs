@@ -55,7 +55,7 @@ pub struct Edge {
     admin_state: AdminState,
     ready: Arc<AtomicBool>,
     gatekeeper: Arc<Gatekeeper>,
-    upstreams: Upstreams,
+    upstreams: Arc<Upstreams>,
     user_keys: Option<Reader>,
     in_flight: Arc<AtomicUsize>,
     tls: Option<Tls>,
@@ -117,7 +117,7 @@ impl Edge {
         let rooms = Arc::new(rooms);
         let shared = Shared::new(rooms.clone(), ring, metrics.clone(), edge);
         let in_flight = Arc::new(AtomicUsize::new(0));
-        let upstreams = Upstreams::resolve(&config.upstreams)?;
+        let upstreams = Arc::new(Upstreams::resolve(&config.upstreams)?);
         let users = config.users.as_ref().map(|users| Arc::new(Users::new(users)));
         let user_keys = users
             .as_ref()
@@ -192,9 +192,9 @@ impl Edge {
             threads: 1,
             ..ServerConf::default()
         };
-        let service = Service::new(self.gatekeeper.clone(), self.upstreams);
+        let service = Service::new(self.gatekeeper.clone(), self.upstreams.clone());
         let proxy = pingora::proxy::http_proxy(&Arc::new(conf), service);
-        let front = Front::new(self.gatekeeper, proxy, self.in_flight.clone());
+        let front = Front::new(self.gatekeeper, self.upstreams, proxy, self.in_flight.clone());
         let mut service = listening::Service::new("the site".to_owned(), front);
         let mut fds = Fds::new();
         for listener in self.public {

@@ -1,17 +1,19 @@
 //! What passes between the edge and an origin: what a forwarded request says about itself, and what the answer to it
 //! tells the room.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use data_encoding::HEXLOWER;
 use http::header::{COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Version};
-use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::{Error, ErrorSource, ErrorType, OrErr, Result};
 use tidegate_queue::tokens::{Assertion, KeyRing};
 
 use crate::gatekeeper::Pass;
+use crate::request::problem::{Problem, cases};
 use crate::request::{cookies, headers, origin};
 use crate::room::{Live, Room};
 use crate::shared::Shared;
@@ -30,8 +32,8 @@ const REQUEST_ID_MAX: usize = 128;
 /// An assertion lives at least this long, so that an origin's clock need not be exact.
 const ASSERTION_MIN_S: u64 = 15;
 
-/// Makes a client's request what the origin is to see.
-pub fn prepare(request: &mut RequestHeader, pass: &Pass, peer: IpAddr, ring: &KeyRing) -> Result<()> {
+/// Makes a request what the origin is to see, once what is about the client's connection has been taken off.
+pub fn prepare(request: &mut RequestHeader, pass: &Pass, peer: &HeaderValue, ring: &KeyRing) -> Result<()> {
     for name in headers::inbound_to_strip(&request.headers, pass.peer_is_trusted) {
         request.remove_header(&name);
     }
@@ -52,9 +54,10 @@ pub fn prepare(request: &mut RequestHeader, pass: &Pass, peer: IpAddr, ring: &Ke
     }
     let before = request.headers.get(headers::X_FORWARDED_FOR);
     let chain = match before.and_then(|value| value.to_str().ok()) {
-        Some(before) => format!("{before}, {peer}"),
-        None => peer.to_string(),
+        Some(before) => HeaderValue::try_from(format!("{before}, {}", peer.to_str().unwrap_or_default())),
+        None => Ok(peer.clone()),
     };
+    let chain = chain.or_err(ErrorType::InvalidHTTPHeader, "addresses are visible ASCII")?;
     request.insert_header(FORWARDED_FOR, chain)?;
     let scheme = if pass.secure { "https" } else { "http" };
     request.insert_header(FORWARDED_PROTO, HeaderValue::from_static(scheme))?;
@@ -70,6 +73,11 @@ pub fn prepare(request: &mut RequestHeader, pass: &Pass, peer: IpAddr, ring: &Ke
     Ok(())
 }
 
+/// An address as headers say it.
+pub fn address(ip: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(ip.to_string()).expect("an address is visible ASCII")
+}
+
 /// 128 random bits in hexadecimal.
 fn new_id() -> HeaderValue {
     let digits = HEXLOWER.encode(&rand::random::<[u8; 16]>());
@@ -78,16 +86,15 @@ fn new_id() -> HeaderValue {
 
 /// Keeps Tidegate's cookies from the origin.
 fn keep_our_cookies(request: &mut RequestHeader) -> Result<()> {
-    let ours = |line| !matches!(cookies::without_ours(line), Some(std::borrow::Cow::Borrowed(_)));
-    if !request.headers.get_all(COOKIE).iter().any(ours) {
+    let lines = request.headers.get_all(COOKIE).iter();
+    let kept: Vec<Option<Cow<'_, HeaderValue>>> = lines.map(cookies::without_ours).collect();
+    if kept.iter().all(|line| matches!(line, Some(Cow::Borrowed(_)))) {
         return Ok(());
     }
-    let lines: Vec<HeaderValue> = request.headers.get_all(COOKIE).iter().cloned().collect();
+    let kept: Vec<HeaderValue> = kept.into_iter().flatten().map(Cow::into_owned).collect();
     request.remove_header(&COOKIE);
-    for line in &lines {
-        if let Some(kept) = cookies::without_ours(line) {
-            request.append_header(COOKIE, kept.into_owned())?;
-        }
+    for line in kept {
+        request.append_header(COOKIE, line)?;
     }
     Ok(())
 }
@@ -118,8 +125,8 @@ fn assertion(ring: &KeyRing, room: &Room, live: &Live) -> Option<HeaderValue> {
 
 /// Whether an answer on a free route says that the fan is done: an order whose page needs no turn ends the visit in which
 /// its seats were chosen.
-pub fn ends_a_visit_elsewhere(response: &ResponseHeader, pass: &Pass) -> bool {
-    pass.visit.is_none() && origin::commands(&response.headers).release
+pub fn ends_a_visit_elsewhere(answered: &HeaderMap, pass: &Pass) -> bool {
+    pass.visit.is_none() && origin::commands(answered).release
 }
 
 /// Ends the visits that the request's own cookies name.
@@ -143,17 +150,24 @@ fn end(room: &Room, live: &Live, pass: &mut Pass) {
     pass.cookies.extend(gone.into_iter().flatten());
 }
 
-/// Takes what an origin's answer says to the edge, and makes the rest what the fan is to see.
-pub fn heed(response: &mut ResponseHeader, pass: &mut Pass) -> Result<()> {
-    if let Some((room, live)) = pass.visit.clone() {
-        if let Some(stock) = origin::stock(&response.headers) {
+/// Takes what an origin's answer says to the edge. The fan is to see the rest of it, and the cookies of the pass.
+pub fn heed(answered: &HeaderMap, pass: &mut Pass) {
+    if let Some((room, live)) = &pass.visit
+        && answered.keys().any(headers::is_ours)
+    {
+        if let Some(stock) = origin::stock(answered) {
             room.set_stock(stock);
         }
-        if origin::commands(&response.headers).release {
+        if origin::commands(answered).release {
+            let (room, live) = (room.clone(), live.clone());
             pass.cookies.clear();
             end(&room, &live, pass);
         }
     }
+}
+
+/// Makes an answer that was [heeded](heed) what the fan is to see.
+pub fn show(response: &mut ResponseHeader, pass: &mut Pass) -> Result<()> {
     for name in headers::outbound_to_strip(&response.headers) {
         response.remove_header(&name);
     }
@@ -161,4 +175,17 @@ pub fn heed(response: &mut ResponseHeader, pass: &mut Pass) -> Result<()> {
         response.append_header(SET_COOKIE, cookie)?;
     }
     Ok(())
+}
+
+/// What to tell a fan whose request could not be forwarded, or was not answered.
+pub fn failed(error: &Error) -> Problem {
+    match (error.esource(), error.etype()) {
+        (_, ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout) => {
+            cases::origin_slow()
+        }
+        (ErrorSource::Upstream, _) | (_, ErrorType::ConnectRefused | ErrorType::ConnectError) => {
+            cases::origin_failed()
+        }
+        _ => cases::internal(),
+    }
 }

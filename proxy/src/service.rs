@@ -24,12 +24,8 @@ use crate::gatekeeper::{Gatekeeper, Head, Pass, Step};
 use crate::line::{Answer, BODY_MAX};
 use crate::request::headers::names_token;
 use crate::request::problem::{Problem, cases};
-use crate::upstreams::Upstreams;
+use crate::upstreams::{STUCK_AFTER, Upstreams};
 
-/// An origin that does not take a connection within this is down.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// An origin that says nothing for so long is stuck.
-const READ_WITHIN: Duration = Duration::from_secs(60);
 /// A body under the reserved prefix is a few hundred bytes.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -44,12 +40,12 @@ pub struct Context {
 /// The proxy application.
 pub struct Service {
     gatekeeper: Arc<Gatekeeper>,
-    upstreams: Upstreams,
+    upstreams: Arc<Upstreams>,
 }
 
 impl Service {
     /// Forwards to `upstreams` what `gatekeeper` lets pass.
-    pub fn new(gatekeeper: Arc<Gatekeeper>, upstreams: Upstreams) -> Self {
+    pub fn new(gatekeeper: Arc<Gatekeeper>, upstreams: Arc<Upstreams>) -> Self {
         Self {
             gatekeeper,
             upstreams,
@@ -155,7 +151,7 @@ async fn respond(session: &mut Session, answer: Answer, cookies: Vec<HeaderValue
 /// What to tell a client over whose request forwarding it failed; nothing to one who has gone.
 fn what_the_client_did(error: &ErrorType) -> Option<Problem> {
     match error {
-        ErrorType::ReadTimedout => Some(cases::body_too_slow(READ_WITHIN)),
+        ErrorType::ReadTimedout => Some(cases::body_too_slow(STUCK_AFTER)),
         // Malformed chunks are an error of the framework's own making.
         ErrorType::Custom(_) | ErrorType::InvalidHTTPHeader => Some(unreadable_body()),
         _ => None,
@@ -206,12 +202,7 @@ impl ProxyHttp for Service {
         let server = upstream
             .and_then(|upstream| self.upstreams.next(upstream))
             .ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
-        let mut peer = HttpPeer::new(server, false, String::new());
-        peer.options.connection_timeout = Some(CONNECT_WITHIN);
-        peer.options.total_connection_timeout = Some(CONNECT_WITHIN);
-        peer.options.read_timeout = Some(READ_WITHIN);
-        peer.options.write_timeout = Some(READ_WITHIN);
-        Ok(Box::new(peer))
+        Ok(Box::new(server.clone()))
     }
 
     async fn upstream_request_filter(
@@ -222,7 +213,7 @@ impl ProxyHttp for Service {
     ) -> Result<()> {
         let ring = self.gatekeeper.shared().ring.load();
         match &ctx.pass {
-            Some(pass) => forwarding::prepare(request, pass, peer(session), &ring),
+            Some(pass) => forwarding::prepare(request, pass, &forwarding::address(peer(session)), &ring),
             None => Err(Error::new(ErrorType::InternalError)),
         }
     }
@@ -239,10 +230,11 @@ impl ProxyHttp for Service {
         let Some(pass) = ctx.pass.as_mut() else {
             return Ok(());
         };
-        if forwarding::ends_a_visit_elsewhere(response, pass) {
+        if forwarding::ends_a_visit_elsewhere(&response.headers, pass) {
             forwarding::end_named_visits(&session.req_header().headers, pass, self.gatekeeper.shared()).await;
         }
-        forwarding::heed(response, pass)
+        forwarding::heed(&response.headers, pass);
+        forwarding::show(response, pass)
     }
 
     fn fail_to_connect(
@@ -281,16 +273,7 @@ impl ProxyHttp for Service {
                 ..gone
             };
         }
-        let problem = match (error.esource(), error.etype()) {
-            (_, ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout) => {
-                cases::origin_slow()
-            }
-            (ErrorSource::Upstream, _) => cases::origin_failed(),
-            _ if matches!(error.etype(), ErrorType::ConnectRefused | ErrorType::ConnectError) => {
-                cases::origin_failed()
-            }
-            _ => cases::internal(),
-        };
+        let problem = forwarding::failed(error);
         let pass = ctx.pass.take().unwrap_or_default();
         if let Some(name) = self.upstreams.name(pass.upstream) {
             self.gatekeeper.shared().metrics.origin_error(name);

@@ -2,6 +2,7 @@
 //!
 //! Every test starts what it needs on ports and in a directory of its own, and stops it.
 
+mod answers;
 mod bad_input;
 mod browser;
 mod command_line;

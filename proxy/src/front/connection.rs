@@ -77,6 +77,17 @@ impl Connection {
         self.switched.store(true, Ordering::Relaxed);
     }
 
+    /// Writes out what has gathered, and waits until the client has gone. Called for a request that has all come.
+    pub(super) async fn gone(&mut self) {
+        std::future::poll_fn(|cx| {
+            if ready!(Pin::new(&mut *self).poll_flush(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            self.poll_early(cx).map(drop)
+        })
+        .await;
+    }
+
     /// Waits for the end of the connection behind a request that has all come.
     fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.early.len() < EARLY_MAX {

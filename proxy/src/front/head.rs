@@ -4,21 +4,25 @@
 
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
-use std::sync::LazyLock;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use httparse::{Header, Request, Status};
-use memchr::memmem::Finder;
+use pingora::http::RequestHeader;
+use pingora::{Error, ErrorType, Result};
 
 use crate::gatekeeper;
-use crate::request::headers::names_token;
+use crate::request::headers::{is_hop_by_hop, list, names_token};
 use crate::request::problem::{Problem, cases};
 
 /// Longest head taken, in bytes. Browsers stay under 16 KB with every cookie a site may set; nginx takes 32 KB.
 pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Most header lines taken, as Pingora has it: several times what the wordiest of clients and proxies send.
 const LINES_MAX: usize = 256;
+
+/// So many header lines does the edge add to a request, or a few less.
+const OURS: usize = 6;
 
 /// Looks for the empty line that ends a head in what has been read so far, byte by byte only once.
 #[derive(Default)]
@@ -41,42 +45,28 @@ impl End {
     }
 }
 
-/// How every visit cookie's name begins, whatever the room and the prefix.
-static VISIT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("tidegate_visit_"));
-
-/// Whether the bearer of a visit asks for something that is plainly not ours. Pingora may have such a head unjudged, which
-/// saves reading it twice: it finds nothing wrong with it, and what it lets through is judged all the same.
-fn is_plainly_a_visit(parsed: &Request<'_, '_>, raw: &[u8], prefix: &str) -> bool {
-    let plain =
-        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'?' | b'=' | b'&');
-    let target = parsed.path.unwrap_or_default().as_bytes();
-    matches!(parsed.method, Some("GET" | "HEAD"))
-        && target.first() == Some(&b'/')
-        && !target.starts_with(prefix.as_bytes())
-        && target.iter().all(plain)
-        && !target.windows(2).any(|pair| pair == b"//" || pair == b"/.")
-        && has_one_host_and_no_body(parsed.headers)
-        && VISIT.find(raw).is_some()
-}
-
-/// Whether nothing is said twice that Pingora reads by itself: its refusals have no words.
-fn has_one_host_and_no_body(lines: &[Header<'_>]) -> bool {
-    let is = |line: &Header<'_>, name: &HeaderName| line.name.eq_ignore_ascii_case(name.as_str());
-    let mut hosts = 0;
+/// The same head for an origin, without what is about the client's connection. Read once more from what came, so that names
+/// keep their spelling.
+///
+/// # Errors
+/// None, for a head that was [read](Head::read) before.
+pub(super) fn request(raw: &[u8]) -> Result<RequestHeader> {
+    // Names and values are parts of one copy.
+    let raw = Bytes::copy_from_slice(raw);
+    let mut space = [const { MaybeUninit::<Header<'_>>::uninit() }; LINES_MAX];
+    let mut parsed = Request::new(&mut []);
+    let malformed = || Error::explain(ErrorType::InvalidHTTPHeader, "a head that was read before");
+    let Ok(Status::Complete(_)) = parsed.parse_with_uninit_headers(&raw, &mut space) else {
+        return Err(malformed());
+    };
+    let (method, target) = parsed.method.zip(parsed.path).ok_or_else(malformed)?;
+    let lines = parsed.headers.iter().filter(|line| !is_hop_by_hop(line.name));
+    let mut request = RequestHeader::build(method, target.as_bytes(), Some(parsed.headers.len() + OURS))?;
     for line in lines {
-        match line.name.len() {
-            4 if is(line, &HOST) => {
-                hosts += 1;
-                if line.value.contains(&b'@') {
-                    return false;
-                }
-            }
-            14 if is(line, &CONTENT_LENGTH) => return false,
-            17 if is(line, &TRANSFER_ENCODING) => return false,
-            _ => {}
-        }
+        let value = HeaderValue::from_maybe_shared(raw.slice_ref(line.value)).map_err(|_| malformed())?;
+        request.append_header(raw.slice_ref(line.name.as_bytes()), value)?;
     }
-    hosts == 1
+    Ok(request)
 }
 
 /// A head that was parsed and not yet judged.
@@ -89,8 +79,8 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Reads a head that is there whole; `None` for one that is plainly a visit's. What no parser could take is a problem.
-    pub(super) fn read(raw: &[u8], prefix: &str) -> Result<Option<Self>, Problem> {
+    /// Reads a head that is there whole. What no parser could take is a problem.
+    pub(super) fn read(raw: &[u8]) -> Result<Self, Problem> {
         let malformed = || cases::bad_request("the request line or a header line is malformed");
         let mut space = [const { MaybeUninit::<Header<'_>>::uninit() }; LINES_MAX];
         let mut parsed = Request::new(&mut []);
@@ -100,10 +90,7 @@ impl Head {
             // One that ends before its empty line, or not with it, has two readings.
             Ok(_) | Err(_) => return Err(malformed()),
         }
-        if is_plainly_a_visit(&parsed, raw, prefix) {
-            return Ok(None);
-        }
-        Self::of(&parsed, raw).map(Some).ok_or_else(malformed)
+        Self::of(&parsed, raw).ok_or_else(malformed)
     }
 
     /// `None` where a name, a value or the target is of no form that HTTP knows.
@@ -138,6 +125,28 @@ impl Head {
             raw,
             peer,
         }
+    }
+
+    /// What it carries.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Whether it only asks for something: nothing follows it, the client awaits nothing but the answer, and asking twice
+    /// is as good as once (RFC 9110, section 9.2.1).
+    pub(super) fn only_asks(&self) -> bool {
+        let keep_or_close = |option: &str| {
+            ["keep-alive", "close"]
+                .iter()
+                .any(|one| option.eq_ignore_ascii_case(one))
+        };
+        matches!(self.method, Method::GET | Method::HEAD)
+            && self.version == Version::HTTP_11
+            && self.uri.authority().is_none()
+            && !self.has_body()
+            && !self.headers.contains_key(UPGRADE)
+            && !self.headers.contains_key(EXPECT)
+            && list(&self.headers, &CONNECTION).all(keep_or_close)
     }
 
     /// Whether its answer goes without its body.
@@ -178,69 +187,64 @@ mod tests {
         }
     }
 
-    fn read(text: &str) -> Result<Option<Head>, Problem> {
-        Head::read(text.as_bytes(), "/_tidegate/")
+    fn read(text: &str) -> Result<Head, Problem> {
+        Head::read(text.as_bytes())
     }
 
     #[test]
-    fn only_what_is_plainly_a_visit_goes_unjudged() {
-        let seen = |method: &str, target: &str, lines: &str| {
+    fn only_what_asks_and_awaits_nothing_else_is_forwarded_as_it_stands() {
+        let only_asks = |method: &str, target: &str, lines: &str| {
             let text = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
-            !matches!(read(&text), Ok(None))
+            read(&text).is_ok_and(|head| head.only_asks())
         };
-        let visit = "Cookie: a=b; __Host-tidegate_visit_drop=x\r\n";
-        assert!(!seen("GET", "/seats?row=3&b=c.d-e_f", visit));
-        for ours_or_strange in [
-            "/_tidegate/rooms/drop/line",
-            "//_tidegate/rooms/drop/line",
-            "/./_tidegate/jwks.json",
-            "/%5ftidegate/jwks.json",
-            "http://a/_tidegate/jwks.json",
-            "*",
+        for lines in [
+            "",
+            "Connection: Keep-Alive\r\n",
+            "Connection: close\r\n",
+            "Content-Length: 0\r\n",
         ] {
-            assert!(seen("GET", ours_or_strange, visit), "{ours_or_strange}");
+            assert!(
+                only_asks("GET", "/seats?row=3", lines) && only_asks("HEAD", "/", lines),
+                "{lines}"
+            );
+            assert!(
+                !only_asks("POST", "/", lines) && !only_asks("OPTIONS", "*", lines),
+                "{lines}"
+            );
         }
-        assert!(
-            seen("GET", "/seats", "Cookie: tidegate_visitor=x\r\n"),
-            "no visit"
-        );
-        assert!(seen("POST", "/seats", visit) && seen("CONNECT", "/seats", visit));
-        // Pingora would refuse some of these by itself.
-        for line in ["Host: a", "Content-Length: 3", "Transfer-Encoding: x"] {
-            assert!(seen("GET", "/seats", &format!("{visit}{line}\r\n")), "{line}");
+        assert!(!only_asks("GET", "http://a/seats", ""), "two hosts to agree on");
+        for line in [
+            "Content-Length: 3",
+            "Transfer-Encoding: chunked",
+            "Expect: 100-continue",
+            "Connection: upgrade\r\nUpgrade: websocket",
+            "Connection: x-mine\r\nX-Mine: 1",
+        ] {
+            assert!(!only_asks("GET", "/", &format!("{line}\r\n")), "{line}");
         }
-        assert!(
-            !matches!(
-                read(&format!("GET / HTTP/1.1\r\nHost: u@a\r\n{visit}\r\n")),
-                Ok(None)
-            ),
-            "a user in the host"
-        );
+        assert!(read("GET / HTTP/1.0\r\nHost: a\r\n\r\n").is_ok_and(|head| !head.only_asks()));
     }
 
     #[test]
     fn a_malformed_head_is_a_problem_whoever_sends_it() {
-        let visit = "Cookie: tidegate_visit_drop=x\r\n";
-        for cookie in ["", visit] {
-            for (head, status) in [
-                ("GET /a b HTTP/1.1\r\nHost: a\r\n", 400),
-                ("GET /a\r\nHost: a\r\n", 400),
-                ("GET /a HTTP/2.0\r\nHost: a\r\n", 400),
-                ("GET /a HTTP/1.1\r\nHost: a\r\n b\r\n", 400),
-                ("GET /a HTTP/1.1\r\n Host: a\r\n", 400),
-                ("GET /a HTTP/1.1\r\nHost : a\r\n", 400),
-                ("GET /a HTTP/1.1\r\nHost: a\r\nX: \0\r\n", 400),
-                ("GET /a HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n", 400),
-                ("GET /a HTTP/1.1\r\nHost: a\r\nno colon\r\n", 400),
-                (
-                    &format!("GET /a HTTP/1.1\r\n{}", "X: a\r\n".repeat(LINES_MAX + 1)),
-                    431,
-                ),
-            ] {
-                let text = format!("{head}{cookie}\r\n");
-                let refused = read(&text).err().map(|problem| problem.status.as_u16());
-                assert_eq!(refused, Some(status), "{text:?}");
-            }
+        for (head, status) in [
+            ("GET /a b HTTP/1.1\r\nHost: a\r\n", 400),
+            ("GET /a\r\nHost: a\r\n", 400),
+            ("GET /a HTTP/2.0\r\nHost: a\r\n", 400),
+            ("GET /a HTTP/1.1\r\nHost: a\r\n b\r\n", 400),
+            ("GET /a HTTP/1.1\r\n Host: a\r\n", 400),
+            ("GET /a HTTP/1.1\r\nHost : a\r\n", 400),
+            ("GET /a HTTP/1.1\r\nHost: a\r\nX: \0\r\n", 400),
+            ("GET /a HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n", 400),
+            ("GET /a HTTP/1.1\r\nHost: a\r\nno colon\r\n", 400),
+            (
+                &format!("GET /a HTTP/1.1\r\n{}", "X: a\r\n".repeat(LINES_MAX + 1)),
+                431,
+            ),
+        ] {
+            let text = format!("{head}\r\n");
+            let refused = read(&text).err().map(|problem| problem.status.as_u16());
+            assert_eq!(refused, Some(status), "{text:?}");
         }
         assert!(
             read(&format!(
@@ -249,7 +253,7 @@ mod tests {
             ))
             .is_ok()
         );
-        assert!(Head::read(b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", "/_tidegate/").is_err());
+        assert!(Head::read(b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n").is_err());
     }
 
     #[test]
@@ -260,7 +264,7 @@ mod tests {
             ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n", true),
             ("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", true),
         ] {
-            let Ok(Some(head)) = read(text) else {
+            let Ok(head) = read(text) else {
                 panic!("{text:?}");
             };
             assert_eq!(head.has_body(), has_body, "{text:?}");

@@ -1,5 +1,5 @@
 //! The connection before any framework sees it: heads are read here against one deadline, what Tidegate answers itself
-//! is answered on the spot, and the rest goes to Pingora with what was read.
+//! is answered on the spot, what only asks is forwarded ([`relay`]), and the rest goes to Pingora's proxy with what was read.
 //!
 //! It is here for four things that Pingora's own accept loop does not give. A head that trickles in byte by byte is cut
 //! off as a whole, not restarted by every byte. One that cannot be read is told so in a problem document. The waiting
@@ -8,13 +8,14 @@
 
 mod connection;
 mod head;
+mod relay;
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::ready;
 use std::time::Duration;
 
@@ -34,10 +35,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::connection::Connection;
 use self::head::{End, HEAD_BYTES_MAX, Head};
+use self::relay::{Relay, Relayed, Sent};
+use crate::forwarding;
 use crate::gatekeeper::{Gatekeeper, Pass, Step};
 use crate::line::{self, Answer};
 use crate::request::problem::{Problem, cases};
 use crate::service::Service;
+use crate::upstreams::Upstreams;
 
 /// From its first byte to its last a head may take so long. A fan on the worst of networks needs a few round trips.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -55,14 +59,21 @@ const READ: usize = 4 * 1024;
 /// Every public connection begins here.
 pub struct Front {
     gatekeeper: Arc<Gatekeeper>,
+    relay: Relay,
     proxy: Arc<HttpProxy<Service>>,
     in_flight: Arc<AtomicUsize>,
 }
 
 impl Front {
     /// In front of `proxy`; requests under way are counted in `in_flight`.
-    pub fn new(gatekeeper: Arc<Gatekeeper>, proxy: HttpProxy<Service>, in_flight: Arc<AtomicUsize>) -> Self {
+    pub fn new(
+        gatekeeper: Arc<Gatekeeper>,
+        upstreams: Arc<Upstreams>,
+        proxy: HttpProxy<Service>,
+        in_flight: Arc<AtomicUsize>,
+    ) -> Self {
         Self {
+            relay: Relay::new(upstreams, gatekeeper.shared().clone()),
             gatekeeper,
             proxy: Arc::new(proxy),
             in_flight,
@@ -75,6 +86,7 @@ impl Front {
         let Some(peer) = connection.peer() else {
             return; // it is gone already
         };
+        let address = LazyLock::new(|| forwarding::address(peer));
         let mut stopped = shutdown.clone();
         let stopped = pin!(stopped.wait_for(|stopped| *stopped));
         let mut heads = Heads::new(stopped);
@@ -107,6 +119,28 @@ impl Front {
                     tokio::spawn(line::run(connection.into_stream(), opened, shared, early));
                     return;
                 }
+                Looked::Forward { pass, bodiless, last } => {
+                    let mut read = std::mem::take(&mut heads.read);
+                    connection.hand_on(len as u64, &mut read);
+                    let sent = Sent {
+                        raw: &read,
+                        peer: &address,
+                        bodiless,
+                        last,
+                    };
+                    // Boxed: the future of a connection at rest stays small.
+                    let written = match Box::pin(self.relay.relay(&mut connection, sent, *pass)).await {
+                        Relayed::Answered => true,
+                        Relayed::Unanswered(answer) => write(&mut connection, &answer, bodiless, last).await,
+                        Relayed::Broken => return,
+                    };
+                    heads.read = connection.next();
+                    if !written || last {
+                        close(connection).await;
+                        return;
+                    }
+                    continue;
+                }
                 Looked::Pass { pass, body } => (pass, body),
             };
             let mut read = std::mem::take(&mut heads.read);
@@ -134,15 +168,8 @@ impl Front {
     /// Looks at a request, unless Pingora has to read it anyway.
     async fn look(&self, raw: &[u8], peer: IpAddr) -> Looked {
         let shared = self.gatekeeper.shared();
-        let head = match Head::read(raw, &shared.prefix) {
-            Ok(Some(head)) => head,
-            // A visit's, without a body.
-            Ok(None) => {
-                return Looked::Pass {
-                    pass: None,
-                    body: Some(0),
-                };
-            }
+        let head = match Head::read(raw) {
+            Ok(head) => head,
             Err(problem) => {
                 shared.metrics.request("refused");
                 return Looked::Answer {
@@ -166,6 +193,11 @@ impl Front {
             Err(problem) => (problem.into(), false),
         };
         match step {
+            Step::Forward(pass) if head.only_asks() => Looked::Forward {
+                pass: Box::new(pass),
+                bodiless: head.is_answered_bodiless(),
+                last: shared.is_stopping() || !head.keeps_alive(),
+            },
             Step::Forward(pass) => Looked::Pass {
                 pass: Some(pass),
                 body: body_bytes(sent.headers),
@@ -215,6 +247,12 @@ enum Looked {
     },
     /// Its connection becomes a stream.
     Stream(Box<line::Opened>),
+    /// It is forwarded here; the rest is said of its answer as above.
+    Forward {
+        pass: Box<Pass>,
+        bodiless: bool,
+        last: bool,
+    },
     /// It goes to Pingora, with what has been decided if it was looked at, and with the length of its body.
     Pass { pass: Option<Pass>, body: Option<u64> },
 }

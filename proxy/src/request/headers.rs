@@ -115,6 +115,23 @@ pub fn inbound_to_strip(headers: &HeaderMap, peer_is_trusted: bool) -> Vec<Heade
     names
 }
 
+/// Whether a header of this name is about one connection and goes no further, whether or not `Connection` names it
+/// (RFC 9110, section 7.6.1). In any letter case; for requests without a body.
+pub fn is_hop_by_hop(name: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "connection",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "upgrade",
+    ];
+    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// The origin's headers that are meant for the edge and never reach a fan.
 pub fn outbound_to_strip(headers: &HeaderMap) -> Vec<HeaderName> {
     headers.keys().filter(|name| is_ours(name)).cloned().collect()

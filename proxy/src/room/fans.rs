@@ -162,9 +162,9 @@ impl Fan {
         self.wake.notify_waiters();
     }
 
-    fn is_away(&self, away_after: Duration) -> bool {
-        let unseen_ms = moment_ms().saturating_sub(self.seen_at_ms.load(Ordering::Relaxed));
-        self.sockets.load(Ordering::Relaxed) == 0 && u128::from(unseen_ms) > away_after.as_millis()
+    /// Whether the fan has no socket and was last seen before `since_ms`.
+    fn is_away(&self, since_ms: u64) -> bool {
+        self.sockets.load(Ordering::Relaxed) == 0 && self.seen_at_ms.load(Ordering::Relaxed) < since_ms
     }
 }
 
@@ -246,13 +246,14 @@ impl Fans {
     /// Looks at the next of the fans, a [`SWEEP_SHARE`]th of them, and lets go of those who have not been seen for
     /// `away_after`. Returns their places. In slices, since everyone else waits for it.
     pub(super) fn sweep(&self, away_after: Duration) -> Vec<Place> {
+        let since_ms = moment_ms().saturating_sub(away_after.as_millis() as u64);
         let mut held = self.lock();
         let slice = held.by_place.len() / SWEEP_SHARE + SWEEP_MIN;
         let from = held.sweep_from.map_or(Bound::Unbounded, Bound::Included);
         let mut fans = held.by_place.range((from, Bound::Unbounded));
         let looked_at = fans.by_ref().take(slice);
         let away: Vec<Place> = looked_at
-            .filter(|(_, fan)| fan.is_away(away_after))
+            .filter(|(_, fan)| fan.is_away(since_ms))
             .map(|(place, _)| *place)
             .collect();
         let next = fans.next().map(|(place, _)| *place);
