@@ -40,22 +40,16 @@ pub fn block_of(number: u64) -> u32 {
 
 /// How many bits of `words` stand for numbers in `from..to`, both within the block and counted from its first.
 pub fn count_within(words: &Words, from: u64, to: u64) -> u64 {
-    let mut total = 0;
-    for (index, word) in words.iter().enumerate() {
-        let base = index as u64 * 32;
-        if base + 32 <= from || base >= to {
-            continue;
-        }
-        let mut masked = *word;
-        if base < from {
-            masked &= u32::MAX << (from - base);
-        }
-        if base + 32 > to {
-            masked &= u32::MAX >> (base + 32 - to);
-        }
-        total += u64::from(masked.count_ones());
+    let to = to.min(BLOCK);
+    if from >= to {
+        return 0;
     }
-    total
+    let (first, last) = ((from / 32) as usize, ((to - 1) / 32) as usize);
+    let ones: u32 = words[first..=last].iter().map(|word| word.count_ones()).sum();
+    // Those of the two words at the ends that are outside.
+    let before = words[first] & !(u32::MAX << (from % 32));
+    let after = words[last] & !(u32::MAX >> (31 - (to - 1) % 32));
+    u64::from(ones - before.count_ones() - after.count_ones())
 }
 
 impl Bits {
@@ -209,6 +203,17 @@ mod tests {
             }
             let listed: Vec<u64> = bits.ranges().into_iter().flat_map(|(from, to)| from..to).collect();
             prop_assert_eq!(listed, model.into_iter().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn counts_within_a_block_what_is_counted_one_by_one(
+            seed in prop::collection::vec(any::<u32>(), WORDS),
+            (from, to) in (0..=BLOCK, 0..=BLOCK + 40),
+        ) {
+            let words: Words = seed.try_into().expect("as many words");
+            let is_set = |number: u64| words[(number / 32) as usize] >> (number % 32) & 1 == 1;
+            let wanted = (from..to.min(BLOCK)).filter(|number| is_set(*number)).count() as u64;
+            prop_assert_eq!(count_within(&words, from, to), wanted);
         }
     }
 }
