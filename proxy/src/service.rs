@@ -1,4 +1,5 @@
-//! Pingora's callbacks, translated, for requests that are forwarded or have a body to be read.
+//! Pingora's callbacks, translated, for requests that have a body, upgrade, or are unusual in another way; what only asks
+//! is forwarded without them ([`crate::front`]).
 //!
 //! Nothing is decided here: [`crate::gatekeeper`] does, in front of Pingora where it can ([`crate::front`]).
 

@@ -1,5 +1,5 @@
 //! The connection before any framework sees it: heads are read here against one deadline, what Tidegate answers itself
-//! is answered on the spot, what only asks is forwarded ([`relay`]), and the rest goes to Pingora's proxy with what was read.
+//! is answered on the spot, what only asks is forwarded (`relay`), and the rest goes to Pingora's proxy with what was read.
 //!
 //! It is here for four things that Pingora's own accept loop does not give. A head that trickles in byte by byte is cut
 //! off as a whole, not restarted by every byte. One that cannot be read is told so in a problem document. The waiting
