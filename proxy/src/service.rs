@@ -1,7 +1,7 @@
-//! Pingora's callbacks, translated, for requests that have a body, upgrade, or are unusual in another way; what only asks
-//! is forwarded without them ([`crate::front`]).
+//! Pingora's callbacks, translated, for requests that have a body, upgrade, or are unusual in another way. What only asks is
+//! forwarded without them ([`crate::front`]).
 //!
-//! Nothing is decided here: [`crate::gatekeeper`] does, in front of Pingora where it can ([`crate::front`]).
+//! Nothing is decided here: [`crate::gatekeeper`] does, in front of Pingora where it can.
 
 use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr};

@@ -32,6 +32,8 @@ const GATHERED_MAX: usize = 4 * 1024;
 /// What comes behind a request under way is read up to here, so that a client who goes is noticed. One who sends more waits
 /// for the answer first.
 const EARLY_MAX: usize = 4 * 1024;
+/// Bytes read at once between requests. Nearly every head fits.
+const READ: usize = 4 * 1024;
 
 /// A connection to a client.
 pub(super) struct Connection {
@@ -55,6 +57,18 @@ impl Connection {
             switched: AtomicBool::new(false),
             early: BytesMut::new(),
         }
+    }
+
+    /// Reads once, and says how much. The space is on the stack of one poll, so that a connection at rest does not carry it.
+    pub(super) async fn read_some(&mut self, into: &mut BytesMut) -> io::Result<usize> {
+        std::future::poll_fn(|cx| {
+            let mut space = [MaybeUninit::uninit(); READ];
+            let mut space = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut *self).poll_read(cx, &mut space))?;
+            into.extend_from_slice(space.filled());
+            Poll::Ready(Ok(space.filled().len()))
+        })
+        .await
     }
 
     /// A request of so many bytes is handed on. `read` begins with it, and keeps nothing that came behind it.

@@ -1,4 +1,4 @@
-//! A request head as it comes off the connection: where it ends, and what it says.
+//! A request head: what it says, to the gatekeeper and to an origin.
 //!
 //! Every head is parsed here, by the parser that Pingora uses: what it would answer with a bare status never reaches it.
 
@@ -16,34 +16,11 @@ use crate::gatekeeper;
 use crate::request::headers::{is_hop_by_hop, list, names_token};
 use crate::request::problem::{Problem, cases};
 
-/// Longest head taken, in bytes. Browsers stay under 16 KB with every cookie a site may set; nginx takes 32 KB.
-pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Most header lines taken, as Pingora has it: several times what the wordiest of clients and proxies send.
 const LINES_MAX: usize = 256;
 
 /// So many header lines does the edge add to a request, or a few less.
 const OURS: usize = 6;
-
-/// Looks for the empty line that ends a head in what has been read so far, byte by byte only once.
-#[derive(Default)]
-pub(super) struct End {
-    looked_at: usize,
-}
-
-impl End {
-    /// The length of the head, once all of it is there. Lines that end in LF alone count, to be refused afterwards.
-    pub(super) fn find(&mut self, read: &[u8]) -> Option<usize> {
-        for at in memchr::memchr_iter(b'\n', &read[self.looked_at..]) {
-            let end = self.looked_at + at;
-            let line = read[..end].strip_suffix(b"\r").unwrap_or(&read[..end]);
-            if line.last() == Some(&b'\n') {
-                return Some(end + 1);
-            }
-        }
-        self.looked_at = read.len();
-        None
-    }
-}
 
 /// The same head for an origin, without what is about the client's connection. Read once more from what came, so that names
 /// keep their spelling.
@@ -170,22 +147,6 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_head_ends_at_its_empty_line_however_it_comes() {
-        for (text, wanted) in [
-            ("GET / HTTP/1.1\r\nA: b\r\n\r\nrest", Some(24)),
-            ("GET / HTTP/1.1\nA: b\n\nrest", Some(21)),
-            ("GET / HTTP/1.1\r\n\nrest", Some(17)),
-            ("GET / HTTP/1.1\r\nA: b\r\n\r", None),
-            ("GET / HTTP/1.1", None),
-        ] {
-            assert_eq!(End::default().find(text.as_bytes()), wanted, "{text:?} at once");
-            let mut end = End::default();
-            let found = (1..=text.len()).find_map(|read| end.find(&text.as_bytes()[..read]));
-            assert_eq!(found, wanted, "{text:?} byte by byte");
-        }
-    }
 
     fn read(text: &str) -> Result<Head, Problem> {
         Head::read(text.as_bytes())

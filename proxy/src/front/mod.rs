@@ -8,15 +8,13 @@
 
 mod connection;
 mod head;
+mod heads;
 mod relay;
 
-use std::io;
-use std::mem::MaybeUninit;
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::task::ready;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,31 +28,25 @@ use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 // Shared and coarse, and made only once there is something to wait for.
 use pingora::time::timeout;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::io::AsyncWriteExt;
 
 use self::connection::Connection;
-use self::head::{End, HEAD_BYTES_MAX, Head};
+use self::head::Head;
+use self::heads::{Ended, Heads, IDLE_MAX};
 use self::relay::{Relay, Relayed, Sent};
 use crate::forwarding;
 use crate::gatekeeper::{Gatekeeper, Pass, Step};
 use crate::line::{self, Answer};
-use crate::request::problem::{Problem, cases};
+use crate::request::problem::Problem;
 use crate::service::Service;
 use crate::upstreams::Upstreams;
 
-/// From its first byte to its last a head may take so long. A fan on the worst of networks needs a few round trips.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// A connection on which nothing is asked for is closed after this; browsers give up theirs after one to five minutes.
-const IDLE_MAX: Duration = Duration::from_secs(60);
 /// An answer that is not taken within this ends the connection.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// After its last answer a connection is read for so long and so far before it is dropped: what was under way when the
 /// answer left, over the worst of networks.
 const UNREAD_WITHIN: Duration = Duration::from_secs(1);
 const UNREAD_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes read at once. Nearly every head fits.
-const READ: usize = 4 * 1024;
 
 /// Every public connection begins here.
 pub struct Front {
@@ -275,94 +267,6 @@ pub(crate) fn switch_protocol(session: &ServerSession) {
     }
 }
 
-/// Why there is no next request.
-enum Ended {
-    /// Either side has closed, or said nothing for too long.
-    Gone,
-    /// What was sent is not taken.
-    Refused(Problem),
-}
-
-/// Reads heads off a connection. One timer serves all of them: it is set again only when it has run out, and for a head
-/// that comes in pieces.
-struct Heads<'a, Stopped> {
-    /// What was read and not yet used.
-    read: BytesMut,
-    stopped: Pin<&'a mut Stopped>,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl<'a, Stopped: Future> Heads<'a, Stopped> {
-    fn new(stopped: Pin<&'a mut Stopped>) -> Self {
-        Self {
-            read: BytesMut::new(),
-            stopped,
-            timer: Box::pin(sleep_until(Instant::now() + IDLE_MAX)),
-        }
-    }
-
-    /// The length of the next head, once [`Heads::read`] begins with all of it.
-    async fn next(&mut self, connection: &mut Connection) -> Result<usize, Ended> {
-        let mut end = End::default();
-        let mut deadline = Instant::now() + IDLE_MAX;
-        let mut begun = false;
-        loop {
-            // Empty lines before a request are allowed and mean nothing (RFC 9112, section 2.2).
-            let blank = self
-                .read
-                .iter()
-                .take_while(|b| matches!(b, b'\r' | b'\n'))
-                .count();
-            if !begun && blank > 0 {
-                self.read.advance(blank);
-            }
-            if let Some(len) = end.find(&self.read) {
-                return Ok(len);
-            }
-            if self.read.len() > HEAD_BYTES_MAX {
-                return Err(Ended::Refused(cases::head_too_large(HEAD_BYTES_MAX)));
-            }
-            if self.read.is_empty() {
-                // At rest a connection holds no buffer.
-                self.read = BytesMut::new();
-            } else if !begun {
-                begun = true;
-                deadline = Instant::now() + HEAD_WITHIN;
-                self.timer.as_mut().reset(deadline);
-            }
-            tokio::select! {
-                biased;
-                more = read(connection, &mut self.read) => match more {
-                    Ok(0) | Err(_) => return Err(Ended::Gone),
-                    Ok(_) => {}
-                },
-                _ = self.stopped.as_mut(), if !begun => return Err(Ended::Gone),
-                () = self.timer.as_mut() => {
-                    if Instant::now() < deadline {
-                        self.timer.as_mut().reset(deadline);
-                    } else if begun {
-                        return Err(Ended::Refused(cases::head_too_slow(HEAD_WITHIN)));
-                    } else {
-                        return Err(Ended::Gone);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Reads once. The space is on the stack of one poll, so that a connection at rest does not carry it.
-async fn read(connection: &mut Connection, into: &mut BytesMut) -> io::Result<usize> {
-    std::future::poll_fn(|cx| {
-        let mut space = [MaybeUninit::uninit(); READ];
-        let mut space = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut *connection).poll_read(cx, &mut space))?;
-        into.extend_from_slice(space.filled());
-        std::task::Poll::Ready(Ok(space.filled().len()))
-    })
-    .await
-}
-
 /// Writes an answer; false when it was not taken in time.
 async fn write(connection: &mut Connection, answer: &Answer, bodiless: bool, last: bool) -> bool {
     let written = async {
@@ -382,7 +286,7 @@ async fn close(mut connection: Connection) {
     let unread = async {
         let mut unread = BytesMut::new();
         let mut left = UNREAD_BYTES_MAX;
-        while let Ok(read @ 1..) = read(&mut connection, &mut unread).await
+        while let Ok(read @ 1..) = connection.read_some(&mut unread).await
             && read < left
         {
             left -= read;
