@@ -92,18 +92,14 @@ impl Front {
                 }
             };
             let _flight = Flight::new(&self.in_flight);
-            let (pass, body) = match self.look(&heads.read[..len], peer).await {
+            let goes_on = match self.look(&heads.read[..len], peer).await {
                 Looked::Answer {
                     answer,
                     bodiless,
                     last,
                 } => {
                     heads.read.advance(len);
-                    if !write(&mut connection, &answer, bodiless, last).await || last {
-                        close(connection).await;
-                        return;
-                    }
-                    continue;
+                    write(&mut connection, &answer, bodiless, last).await && !last
                 }
                 Looked::Stream(opened) => {
                     let early = heads.read[len..].to_vec();
@@ -127,34 +123,40 @@ impl Front {
                         Relayed::Broken => return,
                     };
                     heads.read = connection.next();
-                    if !written || last {
-                        close(connection).await;
-                        return;
-                    }
-                    continue;
+                    written && !last
                 }
-                Looked::Pass { pass, body } => (pass, body),
+                Looked::Pass { pass, body } => {
+                    let mut read = std::mem::take(&mut heads.read);
+                    if let Some(body) = body {
+                        connection.hand_on(body.saturating_add(len as u64), &mut read);
+                    }
+                    let mut session = ServerSession::new_http1(Box::new(connection));
+                    // Behind a body that only its chunks end, the next request is not taken for an offence.
+                    session.set_pipelining_enabled(body.is_none());
+                    session.set_pipelined_prefix(read);
+                    session.set_connection_user_context(pass.map(|pass| Box::new(pass) as _));
+                    let Some(back) = self.have_proxied(session, shutdown).await else {
+                        return;
+                    };
+                    connection = back;
+                    heads.read = connection.next();
+                    true
+                }
             };
-            let mut read = std::mem::take(&mut heads.read);
-            if let Some(body) = body {
-                connection.hand_on(body.saturating_add(len as u64), &mut read);
-            }
-            let mut session = ServerSession::new_http1(Box::new(connection));
-            session.set_keepalive((!*shutdown.borrow()).then_some(IDLE_MAX.as_secs()));
-            // Behind a body that only its chunks end, the next request is not taken for an offence.
-            session.set_pipelining_enabled(body.is_none());
-            session.set_pipelined_prefix(read);
-            session.set_connection_user_context(pass.map(|pass| Box::new(pass) as _));
-            let Some(reused) = self.proxy.process_new_http(session, shutdown).await else {
+            if !goes_on {
+                close(connection).await;
                 return;
-            };
-            // What comes back is what went in.
-            match reused.consume().0.into_any().downcast::<Connection>() {
-                Ok(back) => connection = *back,
-                Err(_) => return,
             }
-            heads.read = connection.next();
         }
+    }
+
+    /// Has Pingora's proxy do the rest, and gets the connection back unless it is closed.
+    async fn have_proxied(&self, mut session: ServerSession, shutdown: &ShutdownWatch) -> Option<Connection> {
+        session.set_keepalive((!*shutdown.borrow()).then_some(IDLE_MAX.as_secs()));
+        let reused = self.proxy.process_new_http(session, shutdown).await?;
+        // What comes back is what went in.
+        let back = reused.consume().0.into_any().downcast::<Connection>();
+        back.ok().map(|connection| *connection)
     }
 
     /// Looks at a request, unless Pingora has to read it anyway.
