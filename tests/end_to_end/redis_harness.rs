@@ -219,7 +219,7 @@ fn the_sentinels_promote_a_replica_that_has_every_write_that_reached_it() {
         let number: Option<String> = old.try_command(&["GET", "number"]).ok()?;
         (number.as_deref() == Some("8")).then_some(())
     });
-    assert_eq!(old.info("replication")["role"], "slave");
+    old.becomes("slave", FAILOVER_WITHIN);
     assert_eq!(trio.url().matches("127.0.0.1:").count(), trio.sentinels().len());
 }
 
@@ -256,9 +256,7 @@ fn a_primary_that_was_only_frozen_takes_itself_for_one_after_its_thaw() {
     asker.write_all(b"SET late 1\r\n").expect("written");
     old.thaw();
     assert_eq!(read(&asker, 5), b"+OK\r\n", "two take writes at once");
-    eventually("the old primary is told", FAILOVER_WITHIN, || {
-        (old.info("replication")["role"] == "slave").then_some(())
-    });
+    old.becomes("slave", FAILOVER_WITHIN);
 }
 
 #[test]

@@ -3,23 +3,12 @@
 use std::time::Duration;
 
 use super::ROOM;
-use crate::support::{Drill, Edge, RedisServer, SentinelTrio, Way, eventually};
+use crate::support::{Drill, Edge, SentinelTrio, Way};
 
 const FAILOVER_WITHIN: Duration = Duration::from_secs(20);
 
 fn on(trio: &SentinelTrio) -> Drill {
     Drill::begin(ROOM, &vec![Edge::on(trio.url()); 3])
-}
-
-/// What the server takes itself for. One that is told otherwise closes its connections.
-fn role(server: &RedisServer) -> Option<String> {
-    let text: String = server.try_command(&["INFO", "replication"]).ok()?;
-    text.lines()
-        .find_map(|line| line.strip_prefix("role:").map(str::to_owned))
-}
-
-fn becomes(server: &RedisServer, what: &str) {
-    eventually(what, FAILOVER_WITHIN, || (role(server)? == what).then_some(()));
 }
 
 /// The replica misses all that happened in the last `lag` before the primary dies.
@@ -58,11 +47,11 @@ fn an_old_primary_that_still_answers_breaks_no_promise() {
     let drill = on(&trio);
     let (before, _) = drill.newcomer();
     let old = trio.freeze_primary();
-    becomes(&trio.servers()[1], "master");
+    trio.servers()[1].becomes("master", FAILOVER_WITHIN);
     // The sentinels have told nobody yet, and edges that come back may still be sent to the old one.
     old.thaw();
     trio.wait_for_failover(FAILOVER_WITHIN);
-    becomes(old, "slave");
+    old.becomes("slave", FAILOVER_WITHIN);
     let (after, _) = drill.newcomer();
     assert!(after > before, "epoch {after} after {before}");
     drill.end();
@@ -76,7 +65,7 @@ fn a_failover_that_an_operator_asks_for_breaks_no_promise() {
     // All the while the old primary answers, until it is told to follow.
     trio.sentinels()[0].command::<()>(&["SENTINEL", "FAILOVER", "line"]);
     trio.wait_for_failover(FAILOVER_WITHIN);
-    becomes(&trio.servers()[0], "slave");
+    trio.servers()[0].becomes("slave", FAILOVER_WITHIN);
     let (after, _) = drill.newcomer();
     assert!(after > before, "epoch {after} after {before}");
     drill.end();

@@ -162,6 +162,20 @@ impl RedisServer {
             .collect()
     }
 
+    /// What the server takes itself for, `master` or `slave`. Nothing when it does not say: sentinels that tell it otherwise
+    /// close everybody's connections.
+    pub fn role(&self) -> Option<String> {
+        let text: String = self.try_command(&["INFO", "replication"]).ok()?;
+        text.lines()
+            .find_map(|line| line.strip_prefix("role:").map(str::to_owned))
+    }
+
+    /// Waits until the server takes itself for a `master` or a `slave`.
+    pub fn becomes(&self, role: &str, within: Duration) {
+        let what = format!("the server on {} takes itself for a {role}", self.port);
+        eventually(&what, within, || (self.role()? == role).then_some(()));
+    }
+
     /// What the process said so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log.txt")).unwrap_or_default()

@@ -132,8 +132,7 @@ impl SentinelTrio {
             let agreed =
                 port != before && named.len() == SENTINELS && named.iter().all(|other| *other == port);
             let primary = agreed.then(|| self.on(port))??;
-            let role = primary.info("replication").remove("role")?;
-            (role == "master").then(|| {
+            (primary.role()? == "master").then(|| {
                 self.agreed.store(port, Ordering::Relaxed);
                 primary
             })
