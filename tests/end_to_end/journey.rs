@@ -4,7 +4,8 @@ mod operator;
 mod origin;
 mod programs;
 
-use std::time::Duration;
+use std::iter::repeat_with;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -98,7 +99,7 @@ fn a_full_room_shows_the_page_and_a_free_slot_calls_the_fan_over_the_socket() {
 #[test]
 fn the_line_is_in_order_and_two_tabs_are_one_place() {
     let origin = Origin::start();
-    let (_tidegate, mut inside) = full(&origin);
+    let (tidegate, mut inside) = full(&origin);
     let mut fans: Vec<Fan> = (0..5).map(|_| Fan::of(&inside[0].site)).collect();
     let mut sockets: Vec<_> = fans
         .iter_mut()
@@ -117,7 +118,7 @@ fn the_line_is_in_order_and_two_tabs_are_one_place() {
         socket.say("here");
     }
     eventually("everyone is ready", SOON, || {
-        (_tidegate.room()["ready"] == 5).then_some(())
+        (tidegate.room()["ready"] == 5).then_some(())
     });
     leave(&mut inside[0]);
     let first = sockets[0].until("admitted", SOON);
@@ -153,6 +154,27 @@ fn without_scripts_reloading_leads_to_the_shop() {
     });
     assert_eq!(sent_on.header("location"), Some("/seats?row=3"));
     assert!(fan.get("/seats?row=3").text().contains("Welcome"));
+}
+
+#[test]
+fn whoever_reloads_after_the_answer_while_the_room_is_full_does_not_wait_for_the_page() {
+    let origin = Origin::start();
+    let (tidegate, _inside) = full(&origin);
+    let mut fan = Fan::of(&tidegate.site);
+    eventually("a reload was the answer", SOON, || {
+        assert!(fan.get("/").text().contains("reload"));
+        (tidegate.room()["ready"] == 1).then_some(())
+    });
+    let reload = || {
+        let began = Instant::now();
+        assert!(fan.get("/").text().contains("reload"), "there is no slot");
+        began.elapsed()
+    };
+    let quickest = repeat_with(reload).take(5).min().expect("five");
+    assert!(
+        quickest < Duration::from_millis(200),
+        "a turn cannot come, and {quickest:?} were waited for it"
+    );
 }
 
 #[test]

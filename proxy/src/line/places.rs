@@ -16,7 +16,7 @@ use crate::room::{Fan, Joined, Resumed, Room, Turn};
 use crate::shared::Shared;
 use crate::wire::message::{self, Polled, Position, State, ToFan};
 
-/// A poll that finds its fan called waits this long for the turn: two ticks of an idle line, and a script less.
+/// A poll that answers its fan's call waits this long for the turn: two ticks of an idle line, and a script less.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Nobody polls less often than this far back.
 const POLL_MAX_S: u32 = 30;
@@ -138,16 +138,14 @@ pub(super) async fn poll(
     Ok(standing(shared, room, &fan, turn))
 }
 
-/// Takes a sign of life, which answers a call where `answers` says so, and waits a little for the turn it may bring.
+/// Takes a sign of life, which answers a call where `answers` says so. The answer waits a little for the turn it may bring;
+/// where the room is full it brings none, and later signs of life do not wait again.
 pub(super) async fn hear(room: &Room, fan: &Arc<Fan>, answers: bool) -> Option<Turn> {
     fan.seen();
-    if answers && room.is_called(fan) {
-        room.answer(fan);
-    }
+    let answered = answers && room.is_called(fan) && room.answer(fan);
     match fan.turn() {
-        Some(turn) => Some(turn),
-        None if fan.has_answered() => room.turn_within(fan, PATIENCE).await,
-        None => None,
+        None if answered => room.turn_within(fan, PATIENCE).await,
+        turn => turn,
     }
 }
 

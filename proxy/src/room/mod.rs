@@ -213,11 +213,16 @@ impl Room {
         self.fans.spend(place);
     }
 
-    /// Answers the fan's call, once.
-    pub fn answer(&self, fan: &Fan) {
-        if fan.answers() && !self.inbox.here(fan.place) {
+    /// Answers the fan's call, once: whether this was the answer.
+    pub fn answer(&self, fan: &Fan) -> bool {
+        if !fan.answers() {
+            return false;
+        }
+        let heard = self.inbox.here(fan.place);
+        if !heard {
             fan.unanswer();
         }
+        heard
     }
 
     /// Whether the fan has been asked and may answer.
