@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::free_port;
+use super::{free_port, listen_on};
 
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -170,8 +170,7 @@ impl FaultLink {
         if acceptor.is_some() {
             return;
         }
-        let listener =
-            TcpListener::bind(self.address).unwrap_or_else(|e| panic!("link at {}: {e}", self.address));
+        let listener = listen_on(self.address.port());
         self.shared.lock().refuses = false;
         let shared = self.shared.clone();
         *acceptor = Some(std::thread::spawn(move || accept(&listener, &shared)));

@@ -20,7 +20,7 @@ pub use fan::{Fan, Frames, claims, until_expired};
 pub use fault_link::{FaultLink, Way};
 pub use http::{Exchange, Response, Sent, raw, send, try_send};
 pub use origin::Origin;
-pub use process::{Proxy, Tidegate, binary, free_port, interrupt};
+pub use process::{Proxy, Tidegate, binary, free_port, interrupt, listen_on};
 pub use redis::{Persistence, RedisServer};
 pub use sentinels::SentinelTrio;
 pub use shifted_clock::ShiftedClock;

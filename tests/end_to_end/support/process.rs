@@ -45,6 +45,14 @@ pub fn free_port() -> u16 {
     }
 }
 
+/// Listens on a port that is free, or was let go of just now: a process that another test is starting has every socket of
+/// this one until it has become its own program.
+pub fn listen_on(port: u16) -> TcpListener {
+    eventually(&format!("port {port} is free"), Duration::from_secs(5), || {
+        TcpListener::bind(("127.0.0.1", port)).ok()
+    })
+}
+
 /// The token the tests open the admin API with.
 const ADMIN_TOKEN: &str = "0123456789abcdef-tests";
 

@@ -155,19 +155,22 @@ impl RedisServer {
 
     /// A section of INFO.
     pub fn info(&self, section: &str) -> BTreeMap<String, String> {
-        let text: String = self.command(&["INFO", section]);
+        self.try_info(section)
+            .unwrap_or_else(|e| panic!("INFO {section} of {}: {e}", self.port))
+    }
+
+    fn try_info(&self, section: &str) -> RedisResult<BTreeMap<String, String>> {
+        let text: String = self.try_command(&["INFO", section])?;
         let pairs = text.lines().filter_map(|line| line.split_once(':'));
-        pairs
+        Ok(pairs
             .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-            .collect()
+            .collect())
     }
 
     /// What the server takes itself for, `master` or `slave`. Nothing when it does not say: sentinels that tell it otherwise
     /// close everybody's connections.
     pub fn role(&self) -> Option<String> {
-        let text: String = self.try_command(&["INFO", "replication"]).ok()?;
-        text.lines()
-            .find_map(|line| line.strip_prefix("role:").map(str::to_owned))
+        self.try_info("replication").ok()?.remove("role")
     }
 
     /// Waits until the server takes itself for a `master` or a `slave`.

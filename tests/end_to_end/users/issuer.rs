@@ -1,7 +1,7 @@
 //! Somebody who signs user tokens and publishes the keys, as booking does; and does what booking never would.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -11,6 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as base64url;
 use rcgen::{KeyPair, SigningKey as _};
 use serde_json::{Value, json};
+
+use crate::support::listen_on;
 
 /// What a user token calls itself.
 pub const TYPE: &str = "tidegate-user+jwt";
@@ -71,7 +73,7 @@ pub struct KeyServer {
 
 impl KeyServer {
     pub fn start(port: u16, signer: &Signer) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
+        let listener = listen_on(port);
         let document = Arc::new(Mutex::new(signer.jwks()));
         let stop = Arc::new(AtomicBool::new(false));
         let (served, stopped) = (document.clone(), stop.clone());

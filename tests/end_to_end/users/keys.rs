@@ -1,10 +1,9 @@
 //! The keys of users: read in the background, believed while they cannot be read, and followed when they change.
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use super::{KeyServer, SOON, Signer, browser, edge, knowing, program, until_opened};
-use crate::support::{Origin, Sent, eventually, free_port, send};
+use crate::support::{Origin, Sent, eventually, free_port, listen_on, send};
 
 #[test]
 fn known_keys_outlive_the_service_that_has_them_and_new_ones_are_followed() {
@@ -40,7 +39,7 @@ fn known_keys_outlive_the_service_that_has_them_and_new_ones_are_followed() {
 fn without_keys_nobody_is_judged_and_nobody_waits() {
     let (origin, signer) = (Origin::start(), Signer::new("u1"));
     // It takes connections and never says anything.
-    let silent = TcpListener::bind(("127.0.0.1", free_port())).expect("the port is free");
+    let silent = listen_on(free_port());
     let port = silent.local_addr().expect("its address").port();
     let tidegate = edge(&origin, port);
     let token = signer.user("ann");
